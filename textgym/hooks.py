@@ -1,0 +1,161 @@
+"""Calling hooks that may be plain functions or coroutines, from both sync and async callers.
+
+The logic of an environment step or of a score is written once, as an ``async def`` flow that hands
+every value a hook returned to ``await settle(value)``. Two drivers run such a flow:
+
+- ``drive(flow)`` from ordinary code. With plain hooks no event loop is touched; an awaitable is run
+  to its end on one background loop per process.
+- ``adrive(flow)`` from a coroutine. Awaitables are awaited on the caller's own loop.
+
+Invariant: a flow awaits nothing but ``settle`` and other flows, so both drivers give the same result.
+This module does not make blocking functions asynchronous; ``textgym.astep`` does that with threads.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+from collections.abc import Awaitable, Coroutine, Generator
+from inspect import isawaitable
+from types import coroutine
+from typing import Any, TypeVar
+
+__all__ = ["adrive", "drive", "settle"]
+
+T = TypeVar("T")
+Flow = Coroutine["_Ask", Any, T]
+"""An ``async def`` that awaits only ``settle`` and other flows."""
+
+
+class _Ask:
+    """A flow's request to its driver: run this awaitable and send me the result."""
+
+    __slots__ = ("awaitable",)
+
+    def __init__(self, awaitable: Awaitable[Any]) -> None:
+        self.awaitable = awaitable
+
+
+@coroutine
+def _ask(awaitable: Awaitable[Any]) -> Generator[_Ask, Any, Any]:
+    return (yield _Ask(awaitable))
+
+
+async def settle(value: Any) -> Any:
+    """Inside a flow: the value itself, or what it resolves to if it is awaitable.
+
+    Args:
+        value: Whatever a hook returned.
+
+    Returns:
+        The settled value.
+    """
+    return await _ask(value) if isawaitable(value) else value
+
+
+def drive(flow: Coroutine[Any, Any, T]) -> T:
+    """Run a flow from ordinary code.
+
+    Args:
+        flow: An ``async def`` call that awaits only ``settle`` and other flows.
+
+    Returns:
+        What the flow returns.
+
+    Raises:
+        RuntimeError: Called from the background loop itself, where waiting would never end.
+
+    Example:
+        >>> async def hook(): return 2
+        >>> async def flow(): return 1 + await settle(hook())
+        >>> drive(flow())
+        3
+    """
+    resume: Any = flow.send
+    value: Any = None
+    while True:
+        try:
+            ask = resume(value)
+        except StopIteration as stop:
+            return stop.value  # type: ignore[no-any-return]
+        try:
+            resume, value = flow.send, _background.run(_asked(flow, ask))
+        except BaseException as error:
+            resume, value = flow.throw, error
+
+
+async def adrive(flow: Coroutine[Any, Any, T]) -> T:
+    """Run a flow from a coroutine; the awaitables of its hooks run on the caller's loop.
+
+    Args:
+        flow: An ``async def`` call that awaits only ``settle`` and other flows.
+
+    Returns:
+        What the flow returns.
+    """
+    resume: Any = flow.send
+    value: Any = None
+    while True:
+        try:
+            ask = resume(value)
+        except StopIteration as stop:
+            return stop.value  # type: ignore[no-any-return]
+        try:
+            resume, value = flow.send, await _asked(flow, ask)
+        except BaseException as error:
+            resume, value = flow.throw, error
+
+
+def _asked(flow: Any, ask: Any) -> Awaitable[Any]:
+    if isinstance(ask, _Ask):
+        return ask.awaitable
+    flow.close()
+    raise TypeError(
+        f"{getattr(flow, '__qualname__', flow)!r} awaited something directly; inside textgym's "
+        "flows write `await settle(value)`"
+    )
+
+
+class _Background:
+    """One event loop in a daemon thread per process; a forked child starts its own."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._pid = -1
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
+
+    def run(self, awaitable: Awaitable[T]) -> T:
+        loop = self._running_loop()
+        if threading.current_thread() is self._thread:
+            if asyncio.iscoroutine(awaitable):
+                awaitable.close()
+            raise RuntimeError(
+                "a sync step or reset was called from inside a coroutine hook: it would wait for "
+                "itself; use `await textgym.astep(env, action)` there"
+            )
+
+        async def whole() -> T:
+            return await awaitable
+
+        future = asyncio.run_coroutine_threadsafe(whole(), loop)
+        try:
+            return future.result()
+        except BaseException:
+            future.cancel()
+            raise
+
+    def _running_loop(self) -> asyncio.AbstractEventLoop:
+        with self._lock:
+            if self._loop is None or self._pid != os.getpid():
+                self._pid = os.getpid()
+                self._loop = asyncio.new_event_loop()
+                self._thread = threading.Thread(
+                    target=self._loop.run_forever, name="textgym-hooks", daemon=True
+                )
+                self._thread.start()
+            return self._loop
+
+
+_background = _Background()

@@ -1,0 +1,1 @@
+"""Policies: whatever answers an observation. See ``policy.py`` for the one protocol."""
