@@ -102,6 +102,16 @@ class Example:
     info: Mapping[str, Any] = field(default_factory=dict)
     """Everything else that the row holds."""
 
+    def __getitem__(self, key: str) -> Any:
+        """A field or a column of ``info`` by name, so that an example reads like its row."""
+        if key in _EXAMPLE_FIELDS:
+            return getattr(self, key)
+        return self.info[key]
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """The same with a default for columns that the row does not have."""
+        return getattr(self, key) if key in _EXAMPLE_FIELDS else self.info.get(key, default)
+
     @property
     def text(self) -> str:
         """The question, or the prompt's text where the row has no separate question."""
@@ -110,6 +120,9 @@ class Example:
         if self.prompt is None or isinstance(self.prompt, str):
             return self.prompt or ""
         return "\n\n".join(str(message.get("content") or "") for message in self.prompt)
+
+
+_EXAMPLE_FIELDS = frozenset(f.name for f in fields(Example))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,112 @@
+"""textgym: Gymnasium text environments for training and evaluating language models with RL.
+
+Importing registers the ids (with string entry points) and loads nothing heavy: every public name is
+imported the first time it is used. Read ``textgym/envs/text_env.py`` for the contract of an environment,
+``textgym/rollouts`` for how episodes are played and recorded.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from textgym.registration import register_envs
+
+__version__ = "0.1.0.dev0"
+
+if TYPE_CHECKING:
+    from textgym.datasets import Dataset, GeneratedDataset, as_dataset
+    from textgym.envs import (
+        DatasetEnv,
+        MultiTurnEnv,
+        SingleTurnEnv,
+        TextEnv,
+        areset,
+        astep,
+        atruncate,
+    )
+    from textgym.errors import TextgymError
+    from textgym.parsers import BoxedParser, Parser, XMLParser
+    from textgym.policies import (
+        HumanPolicy,
+        OpenAIPolicy,
+        OraclePolicy,
+        Policy,
+        RandomPolicy,
+        ScriptedPolicy,
+    )
+    from textgym.rewards import Rubric
+    from textgym.rollouts import Group, Limits, Run, Summary, Trajectory, arollout, rollout
+    from textgym.spaces import Unicode
+    from textgym.tokens import TokenStream
+    from textgym.types import (
+        Completion,
+        CompletionRequest,
+        Example,
+        FinishReason,
+        Message,
+        Sampling,
+        StopReason,
+        ToolCall,
+        Usage,
+    )
+
+_HOMES = {
+    "BoxedParser": "textgym.parsers",
+    "Completion": "textgym.types",
+    "CompletionRequest": "textgym.types",
+    "Dataset": "textgym.datasets",
+    "DatasetEnv": "textgym.envs",
+    "Example": "textgym.types",
+    "FinishReason": "textgym.types",
+    "GeneratedDataset": "textgym.datasets",
+    "Group": "textgym.rollouts",
+    "HumanPolicy": "textgym.policies",
+    "Limits": "textgym.rollouts",
+    "Message": "textgym.types",
+    "MultiTurnEnv": "textgym.envs",
+    "OpenAIPolicy": "textgym.policies",
+    "OraclePolicy": "textgym.policies",
+    "Parser": "textgym.parsers",
+    "Policy": "textgym.policies",
+    "RandomPolicy": "textgym.policies",
+    "Rubric": "textgym.rewards",
+    "Run": "textgym.rollouts",
+    "Sampling": "textgym.types",
+    "ScriptedPolicy": "textgym.policies",
+    "SingleTurnEnv": "textgym.envs",
+    "StopReason": "textgym.types",
+    "Summary": "textgym.rollouts",
+    "TextEnv": "textgym.envs",
+    "TextgymError": "textgym.errors",
+    "TokenStream": "textgym.tokens",
+    "ToolCall": "textgym.types",
+    "Trajectory": "textgym.rollouts",
+    "Unicode": "textgym.spaces",
+    "Usage": "textgym.types",
+    "XMLParser": "textgym.parsers",
+    "areset": "textgym.envs",
+    "arollout": "textgym.rollouts",
+    "as_dataset": "textgym.datasets",
+    "astep": "textgym.envs",
+    "atruncate": "textgym.envs",
+    "rollout": "textgym.rollouts",
+}
+"""Public name -> module that defines it."""
+
+__all__ = sorted(["__version__", *_HOMES])  # noqa: PLE0605
+
+register_envs()
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module 'textgym' has no attribute {name!r}")
+    value = getattr(import_module(home), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_HOMES])

@@ -1,0 +1,246 @@
+"""DatasetEnv: an environment whose task instances are the rows of a dataset, judged by a rubric.
+
+Invariant: which row an episode takes, and in which order rows are visited, follows from the seed alone: a
+finite dataset is visited without replacement, one seeded permutation an epoch. The dataset, the parser and
+the rubric are shared between copies of the environment and never written to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
+from typing import Any
+
+from textgym import seeding
+from textgym.datasets import Dataset, as_dataset
+from textgym.datasets.rows import as_example
+from textgym.envs.text_env import Ending, Opening, Setting, TextEnv
+from textgym.errors import ConfigError
+from textgym.hooks import settle
+from textgym.parsers import Parser
+from textgym.rewards import Rubric, exact_match
+from textgym.types import Example, Message, StopReason
+
+__all__ = ["DatasetEnv"]
+
+SHUFFLE_BLOCK = 1024
+"""Rows of an endless dataset are visited in seeded order within consecutive blocks of this many."""
+
+
+class DatasetEnv(TextEnv):
+    """Base of the environments that ask the rows of a dataset.
+
+    Args:
+        dataset: Rows (dicts with ``prompt`` or ``question``, ``answer``, ``task``, ``info``), a generator
+            function, or a ``Dataset``.
+        rubric: Judges the finished episode; by default ``exact_match`` of the parsed last answer.
+        parser: Finds the answer in a text; by default the whole text.
+        system_prompt: First message of every prompt that is no list of messages itself.
+        few_shot_examples: Worked examples before the question: messages, or rows with a question and an
+            answer.
+        task_templates: ``{task: "… {question} …"}``: how rows of a task become a prompt.
+        message_type: ``"chat"`` or ``"completion"``.
+        render_mode: None, ``"ansi"`` or ``"human"``.
+        max_observation: Longest observation, in code points.
+        max_action: Longest action, in code points.
+        **attributes: Anything else becomes an attribute of the environment.
+
+    Raises:
+        ConfigError: An argument is unusable, or an attribute would hide one of the class.
+        DatasetError: Rows are malformed; all of them are listed.
+    """
+
+    reset_options = frozenset({"index", "example"})
+
+    def __init__(
+        self,
+        dataset: Any,
+        rubric: Rubric | None = None,
+        parser: Parser | None = None,
+        *,
+        system_prompt: str | None = None,
+        few_shot_examples: Iterable[Mapping[str, Any]] = (),
+        task_templates: Mapping[str, str] | None = None,
+        message_type: str = "chat",
+        render_mode: str | None = None,
+        max_observation: int | None = None,
+        max_action: int | None = None,
+        **attributes: Any,
+    ) -> None:
+        bounds = {"max_observation": max_observation, "max_action": max_action}
+        super().__init__(
+            render_mode=render_mode,
+            message_type=message_type,
+            **{name: bound for name, bound in bounds.items() if bound is not None},
+        )
+        for name, value in attributes.items():
+            if hasattr(type(self), name):
+                raise ConfigError(
+                    f"{type(self).__name__} got the argument {name}={value!r:.60}, which would hide "
+                    f"its own {name!r}: choose another name or override it in a subclass"
+                )
+            setattr(self, name, value)
+        self.dataset: Dataset = as_dataset(dataset)
+        self.parser = parser if parser is not None else Parser()
+        self.rubric = rubric if rubric is not None else Rubric([exact_match])
+        self.system_prompt = system_prompt
+        self.few_shot_examples = _few_shot(few_shot_examples)
+        self.task_templates = dict(task_templates or {})
+        self.example: Example | None = None
+        self.state: dict[str, Any] = {}
+
+    # Which row.
+
+    @property
+    def num_examples(self) -> int | None:
+        """Number of rows, or None if they are made without end."""
+        return self.dataset.size
+
+    def example_index(self, run_seed: int, group: int) -> int | None:
+        """Row of group ``group``: a seeded permutation an epoch; None for sampled datasets."""
+        if hasattr(self.dataset, "sample"):
+            return None
+        return _ordered(run_seed, group, self.dataset.size)
+
+    def _choose(self, setting: Setting) -> Example:
+        options = setting.options
+        if options.get("example") is not None:
+            if options.get("index") is not None:
+                raise ConfigError("reset options hold both 'index' and 'example': give one of them")
+            return as_example(options["example"])
+        index = options.get("index")
+        if index is not None:
+            return self._row(index)
+        sample = getattr(self.dataset, "sample", None)
+        if sample is not None:
+            return sample(setting.rng("example"))  # type: ignore[no-any-return]
+        return self.dataset[_ordered(setting.order_seed, setting.position, self.dataset.size)]
+
+    def _row(self, index: Any) -> Example:
+        size = self.dataset.size
+        if isinstance(index, bool) or not hasattr(index, "__index__"):
+            raise ConfigError(f"reset option index is {index!r}: it must be a whole number")
+        index = index.__index__()
+        if index < 0 or (size is not None and index >= size):
+            allowed = "at least 0" if size is None else f"in 0..{size - 1}"
+            raise ConfigError(f"reset option index is {index}: it must be {allowed}")
+        return self.dataset[index]
+
+    # From the row to the prompt.
+
+    async def begin(self, setting: Setting) -> Opening:
+        """Choose the row, make its prompt and the episode's state."""
+        example = self._choose(setting)
+        self.example = example
+        self.setting = setting
+        state = await settle(self.initial_state(example))
+        self.state = {"prompt": example.text, "answer": example.answer, "turn": 0, **(state or {})}
+        messages = self.format_prompt(example)
+        return Opening(example_id=example.id, messages=messages)
+
+    def initial_state(self, example: Example) -> Any:
+        """The episode's state besides ``prompt``, ``answer`` and ``turn`` (may be a coroutine function).
+
+        Args:
+            example: The row; its fields and columns are also there by ``example["name"]``.
+
+        Returns:
+            A dict, or None for nothing more.
+        """
+        return None
+
+    def format_prompt(self, example: Example) -> list[Message]:
+        """The messages that an episode on this row begins with.
+
+        A prompt that is a list of messages is taken as it is; a text becomes the user message after the
+        system prompt and the worked examples; a bare question goes through the template of its task.
+        """
+        if isinstance(example.prompt, tuple):
+            return [dict(message) for message in example.prompt]
+        text = example.text
+        template = self.task_templates.get(example.task)
+        if template is not None and example.question is not None:
+            text = template.replace("{question}", example.question)
+        elif isinstance(example.prompt, str):
+            text = example.prompt
+        system = [{"role": "system", "content": self.system_prompt}] if self.system_prompt else []
+        return [*system, *self.few_shot_examples, {"role": "user", "content": text}]
+
+    # From the episode to the score.
+
+    async def finish(self, reason: StopReason) -> Ending:
+        """Judge the episode by ``score_rollout`` or the rubric, and show the gold answer."""
+        example = self._current()
+        score = await self._scorer().flow(self.scoring_arguments(reason))
+        info = {} if example.answer is None else {"answer": str(example.answer)}
+        return Ending(rewards=score.rewards, metrics=score.metrics, info=info)
+
+    score_rollout: Any = None
+    """Override as a method to judge without a rubric: it names the arguments that it wants as a reward
+    function does and returns a number or ``{name: number}``; it may be a coroutine function."""
+
+    def _scorer(self) -> Rubric:
+        if self.score_rollout is None:
+            return self.rubric
+        return Rubric([self.score_rollout], parser=self.parser)
+
+    def scoring_arguments(self, reason: StopReason) -> dict[str, Any]:
+        """What reward functions may ask for by name."""
+        example = self._current()
+        completions = self.answers
+        return {
+            **example.info,
+            "completion": completions[-1] if completions else "",
+            "completions": completions,
+            "answer": example.answer,
+            "prompt": self.state.get("prompt", example.text),
+            "question": example.text,
+            "task": example.task,
+            "info": example.info,
+            "example": example,
+            "messages": self.messages,
+            "state": self.state,
+            "parser": self.parser,
+            "stop_reason": reason,
+        }
+
+    def oracle(self) -> str | None:
+        """A text that parses to the gold answer, or None without one."""
+        example = self._current()
+        return None if example.answer is None else self.parser.format_answer(str(example.answer))
+
+    def _current(self) -> Example:
+        if self.example is None:
+            raise ConfigError("there is no example yet: call reset() first")
+        return self.example
+
+
+def _few_shot(examples: Iterable[Mapping[str, Any]]) -> list[Message]:
+    messages: list[Message] = []
+    for example in examples:
+        if "role" in example:
+            messages.append(dict(example))
+        elif "answer" in example and ("question" in example or "prompt" in example):
+            question = example.get("question", example.get("prompt"))
+            messages.append({"role": "user", "content": str(question)})
+            messages.append({"role": "assistant", "content": str(example["answer"])})
+        else:
+            raise ConfigError(
+                f"few_shot_examples holds {dict(example)!r:.80}: each must be a message with a role, or "
+                "have a question and an answer"
+            )
+    return messages
+
+
+def _ordered(seed: int, position: int, size: int | None) -> int:
+    """The row at a position of the seeded order: a fresh permutation for every epoch or block."""
+    block = SHUFFLE_BLOCK if size is None else size
+    epoch, place = divmod(position, block)
+    row = int(_permutation(seed, epoch, block)[place])
+    return row if size is not None else epoch * block + row
+
+
+@lru_cache(maxsize=8)
+def _permutation(seed: int, epoch: int, size: int) -> Sequence[int]:
+    order: Sequence[int] = seeding.permutation(seed, "order", epoch, size)
+    return order

@@ -1,0 +1,484 @@
+"""TextEnv: the contract that every textgym environment keeps, written once.
+
+A subclass says how an episode begins, how it answers an action and what it is worth; this class does the
+rest: one episode seed, message deltas, bounds, rewards that explain themselves, one way to end, rendering.
+``tests/conformance`` and ``textgym.testing.check_text_env`` prove the rules that the docstrings state.
+
+Invariants: every ``str`` is a legal action; ``info["rewards"]`` sums to the reward; after the end, and
+before the first ``reset``, ``step`` raises ``ResetNeeded``; all randomness of an episode comes from one
+number drawn from ``np_random``. This class does not know datasets, parsers or rubrics.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import gymnasium as gym
+import numpy as np
+from gymnasium.error import ResetNeeded
+
+from textgym import seeding
+from textgym.envs.transcript import cut, prompt_text, transcript
+from textgym.errors import ConfigError, EnvError
+from textgym.hooks import adrive, drive, settle
+from textgym.spaces import Unicode
+from textgym.types import Message, StopReason
+
+__all__ = ["MAX_CHARACTERS", "TERMINAL", "Ending", "Opening", "Reply", "Setting", "TextEnv"]
+
+MAX_CHARACTERS = 65_536
+"""Default bound of observations and actions, in code points."""
+
+TERMINAL = frozenset(
+    {StopReason.COMPLETED, StopReason.FAILED, StopReason.FORMAT, StopReason.OUT_OF_TURNS}
+)
+"""The reasons with which the task itself ends; every other one truncates."""
+
+Transition = tuple[str, float, bool, bool, dict[str, Any]]
+"""(observation, reward, terminated, truncated, info), as Gymnasium has it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """What an episode is made from."""
+
+    seed: int
+    """The episode seed: the only source of randomness."""
+    order_seed: int
+    """Episode seed of the last seeded reset; fixes the order in which a dataset is visited."""
+    position: int
+    """How many episodes began since then."""
+    options: Mapping[str, Any]
+    """The caller's ``reset`` options."""
+
+    def rng(self, stream: str = "") -> np.random.Generator:
+        """A generator of this episode; different streams are independent."""
+        return seeding.generator(self.seed, stream)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opening:
+    """How an episode begins."""
+
+    example_id: str
+    """Stable key of the task instance."""
+    messages: Sequence[Message]
+    """The whole prompt: system, few-shot examples, question. At least one message."""
+    tools: Sequence[dict[str, Any]] | None = None
+    """JSON schemas of the tools on offer."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """How an environment answers one action."""
+
+    messages: Sequence[Message] = ()
+    """New messages of the environment, not the policy's own."""
+    rewards: Mapping[str, float] = field(default_factory=dict)
+    """Component name -> reward of this step."""
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    """Component name -> value that earns nothing."""
+    stop: StopReason | None = None
+    """Why the episode ends here, or None if it goes on."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ending:
+    """What the end of an episode adds."""
+
+    rewards: Mapping[str, float] = field(default_factory=dict)
+    """Component name -> final reward."""
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    """Component name -> value that earns nothing."""
+    info: Mapping[str, Any] = field(default_factory=dict)
+    """Further entries of the last ``info``, such as the gold answer."""
+
+
+@dataclass(slots=True)
+class _Episode:
+    """Everything that changes during an episode."""
+
+    example_id: str
+    messages: list[Message]
+    answers: list[str] = field(default_factory=list)
+    total: float = 0.0
+    shown: int = 0
+
+
+class TextEnv(gym.Env[str, str]):
+    """An environment whose observations and actions are text.
+
+    Subclasses implement ``begin`` and ``respond`` and, where the end itself is judged, ``finish``; each may
+    be a plain method or a coroutine. ``oracle`` gives the action of a perfect policy.
+
+    ``reset`` returns the whole prompt as observation; later observations are the newest environment text.
+    ``info["messages"]`` holds the messages that are new since the last call, so that the conversation is
+    the concatenation of all of them and the policy's answers.
+
+    Args:
+        render_mode: None, ``"ansi"`` (``render`` returns the conversation) or ``"human"`` (printed).
+        message_type: ``"chat"``, or ``"completion"``, where ``info["prompt"]`` carries the text to append.
+        max_observation: Longest observation and longest message, in code points; longer ones are cut with
+            a visible marker.
+        max_action: Longest action, in code points; a longer one forfeits the episode (see ``step``).
+
+    Raises:
+        ConfigError: An argument is not one of the allowed values.
+    """
+
+    metadata: ClassVar[dict[str, Any]] = {  # type: ignore[misc]
+        "render_modes": ["ansi", "human"],
+        "render_fps": 4,
+        "deterministic": True,
+        "forkable": True,
+        "blocking": False,
+    }
+
+    reward_bounds: tuple[float, float] = (0.0, 1.0)
+    """Lowest and highest return of an episode. An empty answer earns the lowest."""
+    success_threshold: float | None = None
+    """Return from which an episode counts as solved; None means the highest."""
+    reset_options: frozenset[str] = frozenset()
+    """Names that ``reset(options=…)`` understands."""
+
+    def __init__(
+        self,
+        *,
+        render_mode: str | None = None,
+        message_type: str = "chat",
+        max_observation: int = MAX_CHARACTERS,
+        max_action: int = MAX_CHARACTERS,
+    ) -> None:
+        if render_mode is not None and render_mode not in self.metadata["render_modes"]:
+            raise ConfigError(
+                f"render_mode is {render_mode!r}: it must be None or one of "
+                f"{', '.join(self.metadata['render_modes'])}"
+            )
+        if message_type not in ("chat", "completion"):
+            raise ConfigError(f"message_type is {message_type!r}: it must be 'chat' or 'completion'")
+        self.observation_space = Unicode(max_observation)
+        self.action_space = Unicode(max_action)
+        self.render_mode = render_mode
+        self.message_type = message_type
+        self._episode: _Episode | None = None
+        self._ended: _Episode | None = None
+        self._order_seed: int | None = None
+        self._position = 0
+
+    # What a subclass says of its task.
+
+    def begin(self, setting: Setting) -> Any:
+        """Begin an episode (may be a coroutine function).
+
+        Args:
+            setting: Episode seed, position in the dataset's order and options.
+
+        Returns:
+            An ``Opening``.
+        """
+        raise NotImplementedError(f"{type(self).__name__} must implement begin(setting)")
+
+    def respond(self, action: str) -> Any:
+        """Answer one action (may be a coroutine function). ``messages`` already ends with it.
+
+        Args:
+            action: Any text within the action space.
+
+        Returns:
+            A ``Reply``.
+        """
+        raise NotImplementedError(f"{type(self).__name__} must implement respond(action)")
+
+    def finish(self, reason: StopReason) -> Any:
+        """Judge the finished episode, once, however it ended (may be a coroutine function).
+
+        Args:
+            reason: Why it ended.
+
+        Returns:
+            An ``Ending``.
+        """
+        return Ending()
+
+    def oracle(self) -> str | None:
+        """An action that a perfect policy would take now, or None if the task knows none."""
+        return None
+
+    def max_return(self) -> float:
+        """The highest return that this very instance allows; the oracle attains it."""
+        return self.reward_bounds[1]
+
+    def success(self, trajectory: Any) -> bool:
+        """Whether a finished trajectory counts as solved: what pass@k counts."""
+        threshold = self.success_threshold
+        threshold = self.reward_bounds[1] if threshold is None else threshold
+        return trajectory.reward is not None and trajectory.reward >= threshold - 1e-9
+
+    @property
+    def num_examples(self) -> int | None:
+        """How many task instances there are, or None where they are made without end."""
+        return None
+
+    def example_index(self, run_seed: int, group: int) -> int | None:
+        """Which instance group ``group`` of a run takes; None where its seed alone decides."""
+        return None
+
+    # What everybody calls.
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[str, dict[str, Any]]:
+        """Begin an episode.
+
+        Args:
+            seed: Fixes this episode and all that follow; None goes on in the present sequence.
+            options: See ``reset_options``.
+
+        Returns:
+            The prompt as one text, and ``info`` with ``messages``, ``example_id`` and, where they apply,
+            ``prompt`` (completion mode) and ``tools``.
+
+        Raises:
+            ConfigError: An option is unknown or unusable.
+        """
+        return drive(self._reset(seed, options))
+
+    async def areset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[str, dict[str, Any]]:
+        """``reset`` for coroutines."""
+        return await adrive(self._reset(seed, options))
+
+    def step(self, action: str) -> Transition:
+        """Take one turn.
+
+        Args:
+            action: What the policy says: any ``str``. One longer than the action space forfeits the
+                episode: it terminates with reason ``format`` and its return is the lowest one.
+
+        Returns:
+            ``(observation, reward, terminated, truncated, info)``. ``info["rewards"]`` explains the
+            reward by component, ``info["stop_reason"]`` is there at the end.
+
+        Raises:
+            ResetNeeded: No episode is running.
+            RewardError: A reward function failed; the episode is over, without a score.
+            TypeError: The action is no ``str``.
+        """
+        return drive(self._step(action))
+
+    async def astep(self, action: str) -> Transition:
+        """``step`` for coroutines."""
+        return await adrive(self._step(action))
+
+    def truncate(self, reason: StopReason | str) -> Transition:
+        """End the running episode because of an outside limit, and score it as it stands.
+
+        Args:
+            reason: Which limit; one that truncates.
+
+        Returns:
+            The terminal 5-tuple, with ``truncated`` True and an empty observation.
+
+        Raises:
+            ResetNeeded: No episode is running.
+            ConfigError: The reason is one with which only the task itself ends.
+        """
+        return drive(self._truncate(reason))
+
+    async def atruncate(self, reason: StopReason | str) -> Transition:
+        """``truncate`` for coroutines."""
+        return await adrive(self._truncate(reason))
+
+    @property
+    def messages(self) -> list[Message]:
+        """The conversation of the present or last episode. A live view for hooks: do not change it.
+
+        Raises:
+            ResetNeeded: There has been no episode.
+        """
+        episode = self._episode or self._ended
+        if episode is None:
+            raise ResetNeeded("there is no conversation yet: call reset() first")
+        return episode.messages
+
+    @property
+    def answers(self) -> list[str]:
+        """The actions of the present or last episode, oldest first. A live view: do not change it."""
+        episode = self._episode or self._ended
+        return [] if episode is None else episode.answers
+
+    @property
+    def turns(self) -> int:
+        """How many actions the present or last episode has had."""
+        return len(self.answers)
+
+    def render(self) -> str | None:  # type: ignore[override]
+        """The conversation so far as text (``ansi``); None in the other modes."""
+        if self.render_mode is None:
+            gym.logger.warn(
+                "render() was called without a render mode: "
+                f'make the environment with render_mode="ansi" ({type(self).__name__})'
+            )
+            return None
+        if self.render_mode == "human":
+            self._show()
+            return None
+        episode = self._episode or self._ended
+        return transcript(episode.messages if episode else [])
+
+    # The flows. They await nothing but `settle`, so that both ways of calling share them.
+
+    async def _reset(self, seed: int | None, options: dict[str, Any] | None) -> tuple[str, dict[str, Any]]:
+        unknown = set(options or ()) - self.reset_options
+        if unknown:
+            raise ConfigError(
+                f"reset option {', '.join(map(repr, sorted(unknown)))} is unknown to "
+                f"{type(self).__name__}: it understands {', '.join(sorted(self.reset_options)) or 'none'}"
+            )
+        gym.Env.reset(self, seed=seed)
+        episode_seed = int(self.np_random.integers(1 << seeding.SEED_BITS))
+        if seed is not None or self._order_seed is None:
+            self._order_seed, self._position = episode_seed, 0
+        else:
+            self._position += 1
+        self._episode = self._ended = None
+        opening: Opening = await settle(
+            self.begin(
+                Setting(
+                    seed=episode_seed,
+                    order_seed=self._order_seed,
+                    position=self._position,
+                    options=options or {},
+                )
+            )
+        )
+        messages = self._bounded(opening.messages)
+        observation = cut(prompt_text(messages), self.observation_space.max_length)
+        self._episode = _Episode(opening.example_id, messages)
+        info: dict[str, Any] = {
+            "messages": [dict(message) for message in messages],
+            "example_id": opening.example_id,
+        }
+        if self.message_type == "completion":
+            info["prompt"] = observation
+        if opening.tools is not None:
+            info["tools"] = [dict(tool) for tool in opening.tools]
+        if self.render_mode == "human":
+            self._show()
+        return observation, info
+
+    async def _step(self, action: str) -> Transition:
+        episode = self._running()
+        if not isinstance(action, str):
+            raise TypeError(f"action is {type(action).__name__} {action!r:.60}: it must be a str")
+        action = str(action)  # numpy's str would travel into records
+        if len(action) > self.action_space.max_length:
+            return self._forfeit(episode, action)
+        episode.answers.append(action)
+        episode.messages.append({"role": "assistant", "content": action})
+        try:
+            reply: Reply = await settle(self.respond(action))
+            return await self._close(reply, episode)
+        except BaseException:
+            self._end()
+            raise
+
+    async def _truncate(self, reason: StopReason | str) -> Transition:
+        episode = self._running()
+        reason = StopReason(reason)
+        if reason in TERMINAL or reason is StopReason.ERROR:
+            raise ConfigError(
+                f"truncate reason is {reason.value!r}: an outside limit is one of "
+                + ", ".join(r.value for r in StopReason if r not in TERMINAL and r != "error")
+            )
+        try:
+            return await self._close(Reply(stop=reason), episode)
+        except BaseException:
+            self._end()
+            raise
+
+    async def _close(self, reply: Reply, episode: _Episode) -> Transition:
+        messages = self._bounded(reply.messages)
+        episode.messages.extend(messages)
+        rewards, metrics = dict(reply.rewards), dict(reply.metrics)
+        extra: Mapping[str, Any] = {}
+        if reply.stop is not None:
+            ending: Ending = await settle(self.finish(reply.stop))
+            for name, value in ending.rewards.items():
+                rewards[name] = rewards.get(name, 0.0) + value
+            metrics.update(ending.metrics)
+            extra = ending.info
+        return self._transition(episode, messages, rewards, metrics, reply.stop, extra)
+
+    def _transition(
+        self,
+        episode: _Episode,
+        messages: Sequence[Message],
+        rewards: Mapping[str, float],
+        metrics: Mapping[str, float],
+        stop: StopReason | None,
+        extra: Mapping[str, Any],
+    ) -> Transition:
+        reward = float(sum(rewards.values()))
+        if not math.isfinite(reward):
+            raise EnvError(
+                f"{type(self).__name__} gave the reward {reward} in turn {len(episode.answers)} "
+                f"({dict(rewards)}): rewards must be finite"
+            )
+        episode.total += reward
+        observation = "\n\n".join(str(message.get("content") or "") for message in messages)
+        observation = cut(observation, self.observation_space.max_length)
+        info: dict[str, Any] = {
+            "messages": [dict(message) for message in messages],
+            "example_id": episode.example_id,
+            "rewards": {name: float(value) for name, value in rewards.items()},
+        }
+        if metrics:
+            info["metrics"] = {name: float(value) for name, value in metrics.items()}
+        if self.message_type == "completion":
+            info["prompt"] = observation
+        if stop is not None:
+            info.update(extra)
+            info["stop_reason"] = stop.value
+            self._end()
+        if self.render_mode == "human":
+            self._show()
+        terminated = stop in TERMINAL
+        return observation, reward, terminated, stop is not None and not terminated, info
+
+    def _forfeit(self, episode: _Episode, action: str) -> Transition:
+        limit = self.action_space.max_length
+        episode.answers.append(cut(action, limit))
+        episode.messages.append({"role": "assistant", "content": episode.answers[-1]})
+        lost = self.reward_bounds[0] - episode.total
+        return self._transition(episode, (), {"forfeit": lost}, {}, StopReason.FORMAT, {})
+
+    def _running(self) -> _Episode:
+        if self._episode is None:
+            what = "the episode has ended" if self._ended is not None else "no episode has begun"
+            raise ResetNeeded(f"{what}: call reset() before step()")
+        return self._episode
+
+    def _end(self) -> None:
+        self._ended, self._episode = self._episode or self._ended, None
+
+    def _bounded(self, messages: Sequence[Message]) -> list[Message]:
+        limit = self.observation_space.max_length
+        return [
+            {**message, "content": cut(content, limit)}
+            if isinstance(content := message.get("content"), str) and len(content) > limit
+            else dict(message)
+            for message in messages
+        ]
+
+    def _show(self) -> None:
+        episode = self._episode or self._ended
+        if episode is not None and episode.shown < len(episode.messages):
+            sys.stdout.write(transcript(episode.messages[episode.shown :]) + "\n\n")
+            sys.stdout.flush()
+            episode.shown = len(episode.messages)

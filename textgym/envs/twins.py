@@ -1,0 +1,83 @@
+"""The awaitable twins of any environment: ``areset``, ``astep``, ``atruncate``.
+
+Invariant: the loop of the caller is never blocked. An environment or wrapper that has coroutine methods is
+awaited; anything else is run, whole, in a thread. Gymnasium's PassiveEnvChecker and OrderEnforcing, which
+``gym.make`` puts around every environment, are seen through: they only watch.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import gymnasium as gym
+from gymnasium.wrappers import OrderEnforcing, PassiveEnvChecker
+
+from textgym.envs.text_env import Transition
+from textgym.types import StopReason
+
+__all__ = ["areset", "astep", "atruncate", "is_blocking", "truncatable"]
+
+_WATCHERS = (PassiveEnvChecker, OrderEnforcing)
+
+
+def _past_watchers(env: Any) -> Any:
+    while isinstance(env, _WATCHERS):
+        env = env.env
+    return env
+
+
+async def areset(
+    env: gym.Env[Any, Any], *, seed: int | None = None, options: dict[str, Any] | None = None
+) -> tuple[Any, dict[str, Any]]:
+    """Await ``env.reset``; arguments and errors are those of ``reset``."""
+    inner = _past_watchers(env)
+    method = getattr(inner, "areset", None)
+    if method is None:
+        return await asyncio.to_thread(env.reset, seed=seed, options=options)
+    result: tuple[Any, dict[str, Any]] = await method(seed=seed, options=options)
+    while env is not inner:
+        if isinstance(env, OrderEnforcing):
+            env._has_reset = True  # so that the sync side may go on from here
+        env = env.env  # type: ignore[attr-defined]
+    return result
+
+
+async def astep(env: gym.Env[Any, Any], action: Any) -> Transition:
+    """Await ``env.step``; arguments, result and errors are those of ``step``."""
+    method = getattr(_past_watchers(env), "astep", None)
+    if method is None:
+        return await asyncio.to_thread(env.step, action)  # type: ignore[return-value]
+    return await method(action)  # type: ignore[no-any-return]
+
+
+async def atruncate(env: gym.Env[Any, Any], reason: StopReason) -> Transition | None:
+    """Await ``truncate`` of the outermost layer that has it.
+
+    Returns:
+        The terminal 5-tuple, or None if no layer can truncate (an environment that is not textgym's).
+    """
+    layer = truncatable(env)
+    if layer is None:
+        return None
+    method = getattr(layer, "atruncate", None)
+    if method is None:
+        return await asyncio.to_thread(layer.truncate, reason)
+    return await method(reason)  # type: ignore[no-any-return]
+
+
+def truncatable(env: Any) -> Any:
+    """The outermost layer of an environment that can truncate and score, or None."""
+    while not hasattr(env, "truncate"):
+        if not hasattr(env, "env"):
+            return None
+        env = env.env
+    return env
+
+
+def is_blocking(env: Any) -> bool:
+    """Whether stepping this environment may block a thread: True for what is not textgym's."""
+    inner = _past_watchers(env)
+    if not hasattr(inner, "astep"):
+        return True
+    return bool((inner.metadata or {}).get("blocking", False))

@@ -1,0 +1,34 @@
+"""The ids of this package in Gymnasium's registry.
+
+Invariant: registering imports nothing but Gymnasium, because every entry point is a string; registering
+twice is harmless; no id has ``max_episode_steps``, for TimeLimit would end an episode behind the
+environment's back, unscored.
+"""
+
+from __future__ import annotations
+
+import gymnasium as gym
+
+__all__ = ["NAMESPACE", "register_envs", "registered_ids"]
+
+NAMESPACE = "textgym"
+"""Namespace of all ids: ``textgym/Math-v0``."""
+
+_ENTRY_POINTS = {
+    "Echo-v0": "textgym.tasks.echo:EchoEnv",
+    "GuessNumber-v0": "textgym.tasks.guess_number:GuessNumberEnv",
+    "Math-v0": "textgym.tasks.math.env:MathEnv",
+}
+
+
+def register_envs() -> None:
+    """Register every id that is not registered yet."""
+    for name, entry_point in _ENTRY_POINTS.items():
+        env_id = f"{NAMESPACE}/{name}"
+        if env_id not in gym.registry:
+            gym.register(id=env_id, entry_point=entry_point)
+
+
+def registered_ids() -> list[str]:
+    """The ids of this namespace, sorted; those of plug-ins that registered into it included."""
+    return sorted(env_id for env_id, spec in gym.registry.items() if spec.namespace == NAMESPACE)

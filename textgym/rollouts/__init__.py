@@ -1,0 +1,24 @@
+"""Rollouts: episodes played, recorded, grouped, stored. ``textgym.rollout`` is the function.
+
+Read ``episode.py`` for one episode, ``plan.py`` for what a run does, ``engine.py`` for how, ``trajectory.py``
+for the record, ``store.py`` for the run directory, ``statistics.py`` for the figures.
+"""
+
+from textgym.rollouts.engine import Rollout, arollout, rollout
+from textgym.rollouts.limits import Limits
+from textgym.rollouts.run import Group, Run, Summary
+from textgym.rollouts.trajectory import Boundary, Failure, Step, Trajectory
+
+__all__ = [
+    "Boundary",
+    "Failure",
+    "Group",
+    "Limits",
+    "Rollout",
+    "Run",
+    "Step",
+    "Summary",
+    "Trajectory",
+    "arollout",
+    "rollout",
+]

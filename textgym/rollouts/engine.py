@@ -1,0 +1,344 @@
+"""The rollout engine: many episodes at once, groups as they finish, nothing waits for a slow neighbour.
+
+Invariant: ``max_concurrency`` workers, each with an environment of its own, take episodes one after another
+from one list. So at most that many episodes (and requests) are alive, whatever the size of the run; members
+of a group begin together; and a group is handed out the moment its last member ends. Finished episodes are
+recorded before anything can stop the run. The engine schedules; one episode is played by ``episode.py``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import threading
+import time
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
+from typing import Any, TypeVar
+
+from textgym.envs.twins import is_blocking
+from textgym.errors import AuthenticationFailed, ConfigError, RunAborted
+from textgym.policies.policy import PolicyLike, as_policy
+from textgym.rollouts.episode import EpisodeTask, run_episode
+from textgym.rollouts.limits import Limits
+from textgym.rollouts.plan import EnvLike, Plan
+from textgym.rollouts.run import Group, Run
+from textgym.rollouts.store import RunDirectory
+from textgym.rollouts.trajectory import Boundary, Trajectory
+from textgym.types import Sampling
+
+__all__ = ["Rollout", "arollout", "rollout"]
+
+T = TypeVar("T")
+
+ALIKE = 8
+"""If this many episodes have finished and every one failed with the same error, the run stops."""
+
+
+def rollout(
+    env: EnvLike,
+    policy: PolicyLike,
+    *,
+    num_examples: int | None = None,
+    group_size: int = 1,
+    env_kwargs: Mapping[str, Any] | None = None,
+    seed: int | Sequence[int] = 0,
+    options: Mapping[str, Any] | None = None,
+    max_concurrency: int = 256,
+    sampling: Sampling | None = None,
+    limits: Limits | None = None,
+    out: Any = None,
+    resume: bool = False,
+    on_error: str = "record",
+    on_result: Callable[[Trajectory], Any] | None = None,
+) -> Run:
+    """Play episodes and return them all.
+
+    Works with and without a running event loop (in a notebook it uses a thread of its own).
+
+    Args:
+        env: Id, spec, environment or a function that makes one.
+        policy: A policy, or a function from the observation to the answer.
+        num_examples: Task instances, each played ``group_size`` times. None takes a finite dataset whole.
+        group_size: Samples of each instance.
+        env_kwargs: Arguments of the environment.
+        seed: Seed of the run, or a list with one reset seed a group.
+        options: ``reset`` options of all episodes.
+        max_concurrency: Most episodes at a time, and so most requests in flight.
+        sampling: How to sample.
+        limits: Outside limits of an episode.
+        out: A run directory to write while running, or None.
+        resume: Go on with ``out``: play only what it still owes.
+        on_error: ``"record"`` keeps a failed episode as a trajectory with ``error``; ``"raise"`` stops.
+        on_result: Called with every finished trajectory, in completion order.
+
+    Returns:
+        The run, ordered by group and member.
+
+    Raises:
+        ConfigError: An argument is unusable; nothing has run.
+        gymnasium.error.Error: The id is unknown.
+        ProviderUnreachable: The model server cannot be reached.
+        RunAborted: The key was refused, or the first episodes all failed alike, or ``on_error="raise"``.
+        RunError: The run directory cannot be used.
+
+    Example:
+        >>> import textgym
+        >>> run = textgym.rollout("textgym/GuessNumber-v0", textgym.OraclePolicy(), num_examples=4)
+        >>> len(run), run.summary().reward
+        (4, 1.0)
+    """
+    work = Rollout(
+        env,
+        policy,
+        num_examples=num_examples,
+        group_size=group_size,
+        env_kwargs=env_kwargs,
+        seed=seed,
+        options=options,
+        max_concurrency=max_concurrency,
+        sampling=sampling,
+        limits=limits,
+        out=out,
+        resume=resume,
+        on_error=on_error,
+        on_result=on_result,
+    )
+    return work.run()
+
+
+async def arollout(env: EnvLike, policy: PolicyLike, **arguments: Any) -> AsyncIterator[Group]:
+    """Play episodes on the running loop and yield every group the moment it is complete.
+
+    Args:
+        env: As for ``rollout``.
+        policy: As for ``rollout``. It stays open: call its ``aclose`` when it has one.
+        **arguments: As for ``rollout``.
+
+    Yields:
+        Groups in completion order. Leaving the loop early cancels what is still running.
+
+    Raises:
+        ConfigError: As for ``rollout``, like all other errors.
+    """
+    work = Rollout(env, policy, **arguments)
+    ready: asyncio.Queue[Group | None] = asyncio.Queue()
+    player = asyncio.create_task(work.play(ready.put_nowait))
+    player.add_done_callback(lambda _: ready.put_nowait(None))
+    try:
+        while (group := await ready.get()) is not None:
+            yield group
+        await player
+    finally:
+        player.cancel()
+        await asyncio.gather(player, return_exceptions=True)
+
+
+class Rollout:
+    """One rollout: a plan, its workers and what has finished so far. Arguments as for ``rollout``.
+
+    Attributes:
+        plan: What there is to do.
+    """
+
+    def __init__(
+        self,
+        env: EnvLike,
+        policy: PolicyLike,
+        *,
+        num_examples: int | None = None,
+        group_size: int = 1,
+        env_kwargs: Mapping[str, Any] | None = None,
+        seed: int | Sequence[int] = 0,
+        options: Mapping[str, Any] | None = None,
+        max_concurrency: int = 256,
+        sampling: Sampling | None = None,
+        limits: Limits | None = None,
+        out: Any = None,
+        resume: bool = False,
+        on_error: str = "record",
+        on_result: Callable[[Trajectory], Any] | None = None,
+    ) -> None:
+        if isinstance(max_concurrency, bool) or not isinstance(max_concurrency, int):
+            raise ConfigError(f"max_concurrency is {max_concurrency!r}: it must be a whole number")
+        if max_concurrency < 1:
+            raise ConfigError(f"max_concurrency is {max_concurrency}: it must be at least 1")
+        if on_error not in ("record", "raise"):
+            raise ConfigError(f"on_error is {on_error!r}: it must be 'record' or 'raise'")
+        if resume and out is None:
+            raise ConfigError("resume needs the run directory: give out=… (--out on the command line)")
+        self.policy = as_policy(policy)
+        self.plan = Plan.resolve(
+            env,
+            self.policy,
+            num_examples=num_examples,
+            group_size=group_size,
+            env_kwargs=env_kwargs,
+            seed=seed,
+            options=options,
+            sampling=sampling if sampling is not None else Sampling(),
+            limits=limits if limits is not None else Limits(),
+        )
+        self.max_concurrency = max_concurrency
+        self._out, self._resume = out, resume
+        self._raise = on_error == "raise"
+        self._on_result = on_result
+        self._finished: list[Trajectory] = []
+        self._open_groups: dict[int, list[Trajectory]] = {}
+        self._on_group: Callable[[Group], None] | None = None
+        self._directory: RunDirectory | None = None
+        self._began = time.monotonic()
+
+    def run(self) -> Run:
+        """Play everything and return it. Raises as ``rollout`` does."""
+        try:
+            asyncio.get_running_loop()
+        except RuntimeError:
+            return _run(self._whole())
+        return _in_thread(self._whole())
+
+    async def _whole(self) -> Run:
+        if is_blocking(self.plan.source.prototype):
+            workers = min(self.max_concurrency, self.plan.num_episodes, 256)
+            asyncio.get_running_loop().set_default_executor(
+                concurrent.futures.ThreadPoolExecutor(workers, "textgym-env")
+            )
+        try:
+            await self.play()
+        finally:
+            close = getattr(self.policy, "aclose", None)
+            if close is not None:
+                await close()
+        return self.partial()
+
+    def partial(self) -> Run:
+        """What has finished so far; complete once ``run`` has returned."""
+        return Run(list(self._finished), self.plan.config(), time.monotonic() - self._began)
+
+    async def play(self, on_group: Callable[[Group], None] | None = None) -> None:
+        """Play everything on the running loop. Raises as ``rollout`` does.
+
+        Args:
+            on_group: Called with every complete group, in completion order.
+        """
+        self._on_group = on_group
+        self._began = time.monotonic()
+        try:
+            tasks = iter(self._owed())  # opens the run directory: before the first paid call
+            preflight = getattr(self.policy, "preflight", None)
+            if preflight is not None:
+                await preflight()
+            await self._work(tasks)
+            if self._directory is not None:
+                self._directory.finish(time.monotonic() - self._began)
+        except AuthenticationFailed as error:
+            raise RunAborted(str(error), run=self.partial()) from error
+        finally:
+            if self._directory is not None:
+                self._directory.close()
+                self._directory = None
+
+    def _owed(self) -> list[EpisodeTask]:
+        tasks = list(self.plan.tasks())
+        if self._out is None:
+            return tasks
+        begin = RunDirectory.resume if self._resume else RunDirectory.create
+        directory = self._directory = begin(self._out, self.plan.config())
+        owed = []
+        for task in tasks:
+            done = directory.done.get(directory.key(task.group_id, task.sample))
+            if done is None:
+                owed.append(task)
+            else:
+                self._keep(done)
+        return owed
+
+    async def _work(self, tasks: Any) -> None:
+        count = min(self.max_concurrency, self.plan.num_episodes)
+        workers = [asyncio.ensure_future(self._worker(tasks)) for _ in range(count)]
+        try:
+            done, _ = await asyncio.wait(workers, return_when=asyncio.FIRST_EXCEPTION)
+            for worker in done:
+                worker.result()
+        finally:
+            for worker in workers:
+                worker.cancel()
+            await asyncio.gather(*workers, return_exceptions=True)
+
+    async def _worker(self, tasks: Any) -> None:
+        plan, env = self.plan, None
+        try:
+            for task in tasks:
+                if env is None:
+                    env = plan.source.take()
+                trajectory = await run_episode(env, self.policy, task, plan.sampling, plan.limits)
+                failed = trajectory.error
+                if failed is not None and failed.boundary is not Boundary.POLICY:
+                    env.close()  # whatever broke may have left it half-way: start over with a new one
+                    env = None
+                self._finish(trajectory)
+        finally:
+            if env is not None:
+                env.close()
+
+    def _finish(self, trajectory: Trajectory) -> None:
+        if self._directory is not None:
+            self._directory.append(trajectory)
+        self._keep(trajectory)
+        if self._on_result is not None:
+            self._on_result(trajectory)
+        if trajectory.error is not None:
+            if self._raise:
+                raise RunAborted(str(trajectory.error), run=self.partial())
+            self._stop_if_all_fail_alike()
+
+    def _keep(self, trajectory: Trajectory) -> None:
+        self._finished.append(trajectory)
+        members = self._open_groups.setdefault(trajectory.group_id, [])
+        members.append(trajectory)
+        if len(members) == self.plan.group_size:
+            del self._open_groups[trajectory.group_id]
+            if self._on_group is not None:
+                members.sort(key=lambda member: member.sample)
+                self._on_group(Group(trajectory.group_id, tuple(members)))
+
+    def _stop_if_all_fail_alike(self) -> None:
+        if len(self._finished) != min(ALIKE, self.plan.num_episodes) or len(self._finished) < 2:
+            return
+        errors = [trajectory.error for trajectory in self._finished]
+        first = errors[0]
+        if first is not None and all(
+            error is not None and (error.boundary, error.type) == (first.boundary, first.type)
+            for error in errors
+        ):
+            raise RunAborted(
+                f"the first {len(errors)} episodes all failed alike, so the run stopped: {first}",
+                run=self.partial(),
+            )
+
+
+def _run(whole: Coroutine[Any, Any, T]) -> T:
+    try:
+        import uvloop
+    except ImportError:
+        factory = None
+    else:
+        factory = uvloop.new_event_loop
+    with asyncio.Runner(loop_factory=factory) as runner:
+        return runner.run(whole)
+
+
+def _in_thread(whole: Coroutine[Any, Any, T]) -> T:
+    outcome: concurrent.futures.Future[T] = concurrent.futures.Future()
+
+    def work() -> None:
+        try:
+            outcome.set_result(_run(whole))
+        except BaseException as error:
+            outcome.set_exception(error)
+
+    thread = threading.Thread(target=work, name="textgym-rollout")
+    thread.start()
+    thread.join()
+    return outcome.result()
+
+

@@ -1,0 +1,352 @@
+"""One episode: a policy and an environment take turns until one of them, or a limit, ends it.
+
+Invariant: whatever happens, exactly one trajectory comes out. What breaks inside becomes its ``error``, with
+the boundary that failed and no reward; only errors that no other episode could escape (a refused key, a
+wrong configuration) are raised. This module runs one episode; it does not schedule or store any.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+import traceback
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import gymnasium as gym
+
+from textgym import seeding
+from textgym.envs.twins import areset, astep, atruncate
+from textgym.errors import (
+    AuthenticationFailed,
+    ConfigError,
+    ContextOverflow,
+    EnvError,
+    RewardError,
+)
+from textgym.jsontext import dumps
+from textgym.policies.policy import Policy
+from textgym.rollouts.limits import Limits, Spent
+from textgym.rollouts.trajectory import Boundary, Failure, Step, Trajectory
+from textgym.tokens import TokenStream
+from textgym.types import Completion, CompletionRequest, Message, Sampling, StopReason
+
+__all__ = ["EpisodeTask", "action_text", "run_episode"]
+
+SAMPLING_SEED_BITS = 31
+"""Sampling seeds are below 2**31, which every server accepts."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EpisodeTask:
+    """Which episode to run."""
+
+    env_id: str
+    """What the record says of the environment."""
+    env_kwargs: dict[str, Any]
+    """Likewise."""
+    seed: int | None
+    """Seed of the reset; equal within a group."""
+    options: dict[str, Any] | None
+    """Options of the reset; equal within a group."""
+    group_id: int
+    """Index of the group."""
+    sample: int
+    """Index of the member."""
+    sampling_seed: int
+    """Seed from which the seeds of the completions are mixed; differs within a group."""
+    group_key: str
+    """Key of the group, for policies that keep a group on one server."""
+    policy: str = ""
+    """What the record says of the policy."""
+
+
+async def run_episode(
+    env: gym.Env[Any, Any], policy: Policy, task: EpisodeTask, sampling: Sampling, limits: Limits
+) -> Trajectory:
+    """Run one episode to its end.
+
+    Args:
+        env: The environment; nobody else steps it meanwhile.
+        policy: Who plays.
+        task: Which episode.
+        sampling: How to sample.
+        limits: Outside limits.
+
+    Returns:
+        The trajectory; if something broke, one with ``error`` and no reward.
+
+    Raises:
+        AuthenticationFailed: The model server refuses the key.
+        ConfigError: Something is configured wrongly, which every episode would meet.
+    """
+    episode = _Episode(env, policy, task, sampling, limits)
+    try:
+        await episode.play()
+    except (AuthenticationFailed, ConfigError):
+        raise
+    except Exception as error:
+        episode.fail(error)
+    return episode.record()
+
+
+def action_text(completion: Completion) -> str:
+    """What the environment is stepped with: the text, then native tool calls in canonical form."""
+    if not completion.tool_calls:
+        return completion.text
+    calls = [
+        f'<tool_call>{{"name": {dumps(call.name).decode()}, "arguments": {call.arguments or "{}"}}}'
+        "</tool_call>"
+        for call in completion.tool_calls
+    ]
+    return "\n".join([completion.text, *calls] if completion.text else calls)
+
+
+@dataclass(slots=True)
+class _Episode:
+    """The moving parts of one episode."""
+
+    env: gym.Env[Any, Any]
+    policy: Policy
+    task: EpisodeTask
+    sampling: Sampling
+    limits: Limits
+    boundary: Boundary = Boundary.ENV
+    started: float = field(default_factory=time.monotonic)
+    messages: list[Message] = field(default_factory=list)
+    sampled: list[int] = field(default_factory=list)
+    prompt: str | None = None
+    tools: list[dict[str, Any]] | None = None
+    steps: list[Step] = field(default_factory=list)
+    spent: Spent = field(default_factory=Spent)
+    tokens: TokenStream | None = None
+    tokens_known: bool = True
+    rewards: dict[str, float] = field(default_factory=dict)
+    metrics: dict[str, float] = field(default_factory=dict)
+    example_id: str = ""
+    answer: str | None = None
+    stop_reason: StopReason = StopReason.ERROR
+    error: Failure | None = None
+    policy_version: int | str | None = None
+    reasoning: dict[int, str] = field(default_factory=dict)
+
+    async def play(self) -> None:
+        task = self.task
+        observation, info = await areset(self.env, seed=task.seed, options=task.options)
+        self.example_id = str(info.get("example_id", ""))
+        self.tools = info.get("tools")
+        self._hear(observation, info)
+        while True:
+            self.spent.seconds = time.monotonic() - self.started
+            reason = self.limits.reached(self.spent)
+            if reason is None:
+                reason = await self._turn(observation if isinstance(observation, str) else "")
+            if reason is not None:
+                await self._truncate(reason)
+                return
+            step = self.steps[-1]
+            self.boundary = Boundary.ENV
+            transition = await astep(self.env, step.action)
+            observation, info = self._take(step, transition)
+            if step.terminated or step.truncated:
+                self._end(step, info)
+                return
+            self._hear(observation, info)
+
+    def _hear(self, observation: Any, info: dict[str, Any]) -> None:
+        new = info.get("messages")
+        if new is None:  # an environment that is not textgym's
+            if not isinstance(observation, str):
+                raise EnvError(
+                    f"observation is {type(observation).__name__} and info has no messages: a policy "
+                    "needs text; wrap the environment so that its observations are str"
+                )
+            new = [{"role": "user", "content": observation}] if observation else []
+        self.messages.extend(new)
+        prompt = info.get("prompt")
+        if prompt is not None:
+            self.prompt = (self.prompt or "") + prompt
+
+    async def _turn(self, observation: str) -> StopReason | None:
+        """Ask the policy once; a reason if it could not even be asked within the limits."""
+        self.boundary = Boundary.POLICY
+        began = time.monotonic()
+        request = self._request(observation)
+        try:
+            if self.limits.seconds is None:
+                completion = await self.policy.complete(request)
+            else:
+                left = self.limits.seconds - (began - self.started)
+                async with asyncio.timeout(max(left, 0.0)) as clock:
+                    completion = await self.policy.complete(request)
+        except ContextOverflow:
+            return StopReason.CONTEXT_TOKENS
+        except TimeoutError:
+            if self.limits.seconds is not None and clock.expired():
+                return StopReason.SECONDS
+            raise
+        self._said(observation, completion, time.monotonic() - began)
+        return None
+
+    def _request(self, observation: str) -> CompletionRequest:
+        task, turn = self.task, self.spent.turns
+        sampling = self.sampling
+        if self.limits.completion_tokens is not None:
+            left = self.limits.completion_tokens - self.spent.completion_tokens
+            if sampling.max_tokens is None or sampling.max_tokens > left:
+                sampling = replace(sampling, max_tokens=left)
+        seed = seeding.mix(task.sampling_seed, turn) >> (seeding.SEED_BITS - SAMPLING_SEED_BITS)
+        return CompletionRequest(
+            messages=self.messages,
+            observation=observation,
+            prompt=self.prompt,
+            tools=self.tools,
+            sampling=sampling,
+            seed=seed,
+            group=task.group_key,
+            sample=task.sample,
+            turn=turn,
+            env=self.env,
+        )
+
+    def _said(self, observation: str, completion: Completion, latency: float) -> None:
+        action = action_text(completion)
+        step = Step(
+            observation=observation,
+            action=action,
+            finish_reason=completion.finish_reason,
+            usage=completion.usage,
+            latency=latency,
+        )
+        self._record_tokens(step, completion)
+        spent, usage = self.spent, completion.usage
+        sampled = usage.completion_tokens
+        if sampled is None and completion.token_ids is not None:
+            sampled = len(completion.token_ids)
+        spent.turns += 1
+        spent.completion_tokens += sampled or 0
+        spent.context_tokens = (usage.prompt_tokens or 0) + (sampled or 0)
+        spent.total_tokens += spent.context_tokens
+        if completion.reasoning is not None:
+            self.reasoning[len(self.messages)] = completion.reasoning
+        if completion.policy_version is not None:
+            self.policy_version = completion.policy_version
+        self.sampled.append(len(self.messages))
+        self.messages.append({"role": "assistant", "content": action})
+        if self.prompt is not None:
+            self.prompt += action
+        self.steps.append(step)
+
+    def _record_tokens(self, step: Step, completion: Completion) -> None:
+        if not self.tokens_known:
+            return
+        if completion.token_ids is None or completion.prompt_token_ids is None:
+            self.tokens_known, self.tokens = False, None  # half a record would be a wrong one
+            return
+        if self.tokens is None:
+            self.tokens = TokenStream()
+        self.tokens.observe(completion.prompt_token_ids, completion.token_ids, completion.logprobs)
+        span = self.tokens.steps[-1]
+        step.prompt_end, step.completion_end = span.prompt_end, span.completion_end
+
+    def _take(self, step: Step, transition: Any) -> tuple[Any, dict[str, Any]]:
+        observation, reward, terminated, truncated, info = transition
+        step.terminated, step.truncated = bool(terminated), bool(truncated)
+        self._earn(step, reward, info)
+        return observation, info
+
+    def _earn(self, step: Step | None, reward: Any, info: dict[str, Any]) -> None:
+        try:
+            reward = float(reward)
+        except (TypeError, ValueError):
+            reward = math.nan
+        if not math.isfinite(reward):
+            raise EnvError(
+                f"{self.task.env_id} gave a reward that is no finite number (seed {self.task.seed}, turn "
+                f"{self.spent.turns}): an environment must return a float"
+            )
+        rewards = info.get("rewards")
+        if rewards is None:
+            rewards = {"reward": reward} if reward else {}
+        for name, value in rewards.items():
+            self.rewards[name] = self.rewards.get(name, 0.0) + float(value)
+        metrics = info.get("metrics") or {}
+        self.metrics.update(metrics)
+        if step is not None:
+            step.reward += reward
+            for name, value in rewards.items():
+                step.rewards[name] = step.rewards.get(name, 0.0) + float(value)
+            step.metrics.update(metrics)
+
+    async def _truncate(self, reason: StopReason) -> None:
+        self.boundary = Boundary.ENV
+        transition = await atruncate(self.env, reason)
+        step = self.steps[-1] if self.steps else None
+        info: dict[str, Any] = {}
+        if transition is not None:
+            info = transition[4]
+            self._earn(step, transition[1], info)
+        if step is not None:
+            step.truncated = True
+        self.stop_reason = reason
+        self.messages.extend(info.get("messages") or ())
+        self.answer = info.get("answer")
+
+    def _end(self, step: Step, info: dict[str, Any]) -> None:
+        given = info.get("stop_reason")
+        if given is not None:
+            self.stop_reason = StopReason(given)
+        else:
+            self.stop_reason = StopReason.COMPLETED if step.terminated else StopReason.ENV_TRUNCATED
+        self.messages.extend(info.get("messages") or ())
+        self.answer = info.get("answer")
+
+    def fail(self, error: Exception) -> None:
+        boundary = Boundary.REWARD if isinstance(error, RewardError) else self.boundary
+        frames = traceback.extract_tb(error.__traceback__)[-3:]
+        self.stop_reason = StopReason.ERROR
+        self.error = Failure(
+            boundary=boundary,
+            type=type(error).__name__,
+            message=str(error),
+            turn=self.spent.turns,
+            where=" > ".join(f"{f.filename}:{f.lineno} {f.name}" for f in frames),
+        )
+
+    def record(self) -> Trajectory:
+        task, sampled = self.task, set(self.sampled)
+        messages = [
+            {**message, "sampled": index in sampled} for index, message in enumerate(self.messages)
+        ]
+        for index, reasoning in self.reasoning.items():
+            messages[index]["reasoning_content"] = reasoning
+        reward = None
+        if self.error is None:
+            reward = float(sum(step.reward for step in self.steps))
+            if not self.steps:
+                reward = float(sum(self.rewards.values()))
+        trajectory = Trajectory(
+            env_id=task.env_id,
+            env_kwargs=task.env_kwargs,
+            seed=task.seed,
+            example_id=self.example_id,
+            group_id=task.group_id,
+            sample=task.sample,
+            messages=messages,
+            steps=self.steps,
+            tokens=self.tokens,
+            reward=reward,
+            rewards=self.rewards,
+            metrics=self.metrics,
+            answer=self.answer,
+            stop_reason=self.stop_reason,
+            error=self.error,
+            policy=task.policy,
+            policy_version=self.policy_version,
+            seconds=time.monotonic() - self.started,
+        )
+        judge = getattr(self.env.unwrapped, "success", None)
+        if self.error is None and callable(judge):
+            trajectory.success = bool(judge(trajectory))
+        return trajectory

@@ -1,0 +1,234 @@
+"""What a rollout is going to do: which environment, which groups, which seeds, under which configuration.
+
+Invariant: a plan is checked completely before anything runs, and it alone decides the work: group ``g`` of
+run seed ``s`` always has the seed ``mix(s, g)`` (an explicit list of seeds is taken as it is), and all its
+members share seed and options.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import gymnasium as gym
+from gymnasium.envs.registration import EnvSpec
+
+from textgym import seeding
+from textgym.envs.text_env import TextEnv
+from textgym.errors import ConfigError
+from textgym.policies.policy import policy_name
+from textgym.rollouts.episode import EpisodeTask
+from textgym.rollouts.limits import Limits
+from textgym.types import Sampling
+
+__all__ = ["EnvLike", "EnvSource", "Plan", "group_seed"]
+
+EnvLike: TypeAlias = str | EnvSpec | gym.Env[Any, Any] | Callable[..., gym.Env[Any, Any]]
+"""An id, a spec, an environment (copied for each worker), or a function that makes one."""
+
+
+def group_seed(run_seed: int, group: int) -> int:
+    """Seed of a group: the one rule that the engine and the vector environment share."""
+    return seeding.mix(run_seed, group)
+
+
+class EnvSource:
+    """Makes the environments of a rollout.
+
+    Args:
+        env: What to make them from.
+        kwargs: Arguments for an id, a spec or a function.
+
+    Raises:
+        ConfigError: It is none of these, or arguments were given for a finished environment.
+        gymnasium.error.Error: The id is unknown; the message says what was meant perhaps.
+    """
+
+    def __init__(self, env: EnvLike, kwargs: Mapping[str, Any] | None = None) -> None:
+        self.kwargs = dict(kwargs or {})
+        self._env = env
+        if isinstance(env, gym.Env):
+            if self.kwargs:
+                raise ConfigError(
+                    "env_kwargs were given for an environment that is made already: give its id, or make "
+                    "it with them"
+                )
+        elif not isinstance(env, str | EnvSpec) and not callable(env):
+            raise ConfigError(
+                f"env is {env!r:.60} ({type(env).__name__}): it must be an id, an EnvSpec, a gymnasium "
+                "environment or a function that makes one"
+            )
+        self.prototype: gym.Env[Any, Any] = self._fresh()
+        self.name = self._name()
+        self._prototype_free = True
+
+    def _name(self) -> str:
+        if isinstance(self._env, str):
+            return self._env
+        spec = self._env if isinstance(self._env, EnvSpec) else self.prototype.spec
+        return spec.id if spec is not None else type(self.prototype.unwrapped).__name__
+
+    def _fresh(self) -> gym.Env[Any, Any]:
+        env = self._env
+        if isinstance(env, gym.Env):
+            return copy.deepcopy(env)
+        if isinstance(env, str | EnvSpec):
+            return gym.make(env, **self.kwargs)
+        made = env(**self.kwargs)
+        if not isinstance(made, gym.Env):
+            raise ConfigError(
+                f"the function {getattr(env, '__name__', env)!r} made {type(made).__name__}: it must make "
+                "a gymnasium.Env"
+            )
+        return made
+
+    def take(self) -> gym.Env[Any, Any]:
+        """An environment of its own for one worker: the prototype, a copy of it, or a new one."""
+        if self._prototype_free:
+            self._prototype_free = False
+            return self.prototype
+        inner = self.prototype.unwrapped
+        if isinstance(inner, TextEnv) and inner.metadata.get("forkable"):
+            return copy.deepcopy(self.prototype)  # shares datasets, which may be large
+        return self._fresh()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """The work of one rollout."""
+
+    source: EnvSource
+    """Makes the environments."""
+    num_groups: int
+    """Task instances."""
+    group_size: int
+    """Samples of each."""
+    seed: int | Sequence[int]
+    """Run seed, or one seed a group."""
+    options: dict[str, Any] | None
+    """Reset options of all episodes."""
+    sampling: Sampling
+    """How to sample."""
+    limits: Limits
+    """Outside limits."""
+    policy: str
+    """Name of the policy."""
+
+    @classmethod
+    def resolve(
+        cls,
+        env: EnvLike,
+        policy: Any,
+        *,
+        num_examples: int | None,
+        group_size: int,
+        env_kwargs: Mapping[str, Any] | None,
+        seed: int | Sequence[int],
+        options: Mapping[str, Any] | None,
+        sampling: Sampling,
+        limits: Limits,
+    ) -> Plan:
+        """Check everything and fill in what follows from the environment.
+
+        Raises:
+            ConfigError: A value is unusable.
+            gymnasium.error.Error: The id is unknown.
+        """
+        _positive("group_size", group_size)
+        if num_examples is not None:
+            _positive("num_examples", num_examples)
+        seeds = _seeds(seed)
+        source = EnvSource(env, env_kwargs)
+        if num_examples is None:
+            if isinstance(seeds, tuple):
+                num_examples = len(seeds)
+            else:
+                num_examples = getattr(source.prototype.unwrapped, "num_examples", None)
+        if num_examples is None:
+            raise ConfigError(
+                f"num_examples is needed: {source.name} makes its tasks without end (num_examples=100, "
+                "or -n 100 on the command line)"
+            )
+        if isinstance(seeds, tuple) and len(seeds) != num_examples:
+            raise ConfigError(f"seed lists {len(seeds)} seeds for {num_examples} examples: give one each")
+        return cls(
+            source=source,
+            num_groups=num_examples,
+            group_size=group_size,
+            seed=seeds,
+            options=dict(options) if options else None,
+            sampling=sampling,
+            limits=limits,
+            policy=policy_name(policy),
+        )
+
+    @property
+    def num_episodes(self) -> int:
+        """Episodes in all."""
+        return self.num_groups * self.group_size
+
+    def config(self) -> dict[str, Any]:
+        """Everything that decides the episodes, as JSON types."""
+        config = {
+            "env": self.source.name,
+            "env_kwargs": self.source.kwargs,
+            "policy": self.policy,
+            "num_examples": self.num_groups,
+            "group_size": self.group_size,
+            "seed": list(self.seed) if isinstance(self.seed, Sequence) else self.seed,
+            "options": self.options,
+            "sampling": self.sampling.to_dict(),
+            "limits": self.limits.to_dict(),
+        }
+        plain: dict[str, Any] = json.loads(json.dumps(config, default=repr))
+        return plain
+
+    def tasks(self) -> Iterator[EpisodeTask]:
+        """The episodes in the order in which they begin: group after group, member after member."""
+        kwargs = self.config()["env_kwargs"]
+        for group in range(self.num_groups):
+            seed, options = self._instance(group)
+            for sample in range(self.group_size):
+                yield EpisodeTask(
+                    env_id=self.source.name,
+                    env_kwargs=kwargs,
+                    seed=seed,
+                    options=options,
+                    group_id=group,
+                    sample=sample,
+                    sampling_seed=seeding.mix(seed, "sampling", sample),
+                    group_key=f"{seed}:{group}",
+                    policy=self.policy,
+                )
+
+    def _instance(self, group: int) -> tuple[int, dict[str, Any] | None]:
+        if isinstance(self.seed, Sequence):
+            return self.seed[group], self.options
+        options = self.options
+        chosen = options is not None and ("index" in options or "example" in options)
+        locate = getattr(self.source.prototype.unwrapped, "example_index", None)
+        index = None if chosen or locate is None else locate(self.seed, group)
+        if index is not None:
+            options = {**(options or {}), "index": index}
+        return group_seed(self.seed, group), options
+
+
+def _positive(name: str, value: Any) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise ConfigError(f"{name} is {value!r}: it must be a whole number of at least 1")
+
+
+def _seeds(seed: Any) -> int | tuple[int, ...]:
+    several = isinstance(seed, Sequence) and not isinstance(seed, str | bytes)
+    values = list(seed) if several else [seed]
+    for value in values:
+        if isinstance(value, bool) or not hasattr(value, "__index__") or value.__index__() < 0:
+            raise ConfigError(
+                f"seed is {seed!r:.60}: it must be a whole number of at least 0, or a list of such with one "
+                "a group"
+            )
+    plain = tuple(value.__index__() for value in values)
+    return plain if several else plain[0]

@@ -1,0 +1,413 @@
+"""The run directory: every finished episode is on disk, whole, before the run goes on without it.
+
+Layout::
+
+    run.json          configuration, versions, wall time (written before the first completion is paid for)
+    episodes.jsonl    one finished episode a line: {"key": …, "crc": …, "episode": {…}}
+    lock              held by the one process that writes, with its pid
+
+Invariant: a line counts only if it is complete and its checksum fits; the last valid line of a key wins; what
+has no valid line is owed again. Lines are handed to a thread that writes and fsyncs them in groups, so that
+neither the disk nor a burst of episodes holds up the event loop.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import logging
+import os
+import platform
+import queue
+import threading
+from collections.abc import Iterator, Mapping
+from hashlib import sha256
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+from zlib import crc32
+
+from textgym import jsontext
+from textgym.errors import RunError, RunLocked, RunMismatch
+from textgym.rollouts.run import Run
+from textgym.rollouts.trajectory import SCHEMA, Trajectory
+
+__all__ = ["RunDirectory", "episode_key", "load"]
+
+log = logging.getLogger(__name__)
+
+_EPISODE = b',"episode":'
+
+
+def episode_key(config: Mapping[str, Any], group: int, sample: int) -> str:
+    """Content key of an episode: equal for the same work, in any process.
+
+    Args:
+        config: The run's configuration.
+        group: Index of the group.
+        sample: Index of the member.
+
+    Returns:
+        32 hexadecimal digits.
+    """
+    text = json.dumps([config, group, sample], sort_keys=True, default=repr)
+    return sha256(text.encode("ascii")).hexdigest()[:32]
+
+
+class RunDirectory:
+    """A run directory that this process writes. Use ``create`` or ``resume``, as a context manager.
+
+    Attributes:
+        path: The directory.
+        config: The configuration of the run.
+        done: Finished episodes found on resume, by key; failed ones are not among them.
+    """
+
+    def __init__(self, path: Path, config: dict[str, Any]) -> None:
+        self.path = path
+        self.config = config
+        self.done: dict[str, Trajectory] = {}
+        self.seconds = 0.0
+        self._lock = _Lock(path / "lock")
+        self._writer: _Writer | None = None
+
+    @classmethod
+    def create(cls, path: str | Path, config: Mapping[str, Any]) -> RunDirectory:
+        """Begin a run directory.
+
+        Args:
+            path: The directory; parents are made.
+            config: The resolved configuration, JSON types.
+
+        Raises:
+            RunError: It holds a run already, or cannot be written.
+            RunLocked: Another process writes it.
+        """
+        directory = cls._open(path, config)
+        episodes = directory.path / "episodes.jsonl"
+        if episodes.exists() and episodes.stat().st_size:
+            directory.close()
+            raise RunError(
+                f"{path} holds a run already: resume it (resume=True, --resume) or choose another "
+                "directory"
+            )
+        directory._start()
+        return directory
+
+    @classmethod
+    def resume(cls, path: str | Path, config: Mapping[str, Any]) -> RunDirectory:
+        """Go on with a run directory, or begin it if there is nothing yet.
+
+        A torn last line is cut off; failed episodes are owed again.
+
+        Args:
+            path: The directory.
+            config: The resolved configuration, which must equal the stored one.
+
+        Raises:
+            RunMismatch: The configuration differs; the message shows where.
+            RunError: It cannot be read or written.
+            RunLocked: Another process writes it.
+        """
+        directory = cls._open(path, config)
+        try:
+            if (directory.path / "run.json").exists():
+                head = _head(directory.path)
+                _compare(head.get("config") or {}, directory.config, directory.path)
+                directory.seconds = float(head.get("seconds") or 0.0)
+                _mend(directory.path / "episodes.jsonl")
+                for key, trajectory in _episodes(directory.path):
+                    if trajectory.error is None:
+                        directory.done[key] = trajectory
+                    else:
+                        directory.done.pop(key, None)
+            directory._start()
+        except BaseException:
+            directory.close()
+            raise
+        return directory
+
+    @classmethod
+    def _open(cls, path: str | Path, config: Mapping[str, Any]) -> RunDirectory:
+        path = Path(path)
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+            directory = cls(path, json.loads(json.dumps(dict(config), default=repr)))
+            directory._lock.take()
+        except OSError as error:
+            raise RunError(f"cannot write the run directory {path}: {error.strerror or error}") from error
+        return directory
+
+    def _start(self) -> None:
+        try:
+            self._write_head(self.seconds or None)
+            self._writer = _Writer(self.path / "episodes.jsonl")
+        except OSError as error:
+            self.close()
+            raise RunError(
+                f"cannot write the run directory {self.path}: {error.strerror or error}"
+            ) from error
+
+    def _write_head(self, seconds: float | None) -> None:
+        import gymnasium
+        import numpy
+
+        import textgym
+
+        head = {
+            "schema": SCHEMA,
+            "config": self.config,
+            "versions": {
+                "textgym": textgym.__version__,
+                "gymnasium": gymnasium.__version__,
+                "numpy": numpy.__version__,
+                "python": platform.python_version(),
+            },
+            "seconds": seconds,
+        }
+        replacement = self.path / "run.json.new"
+        with replacement.open("w", encoding="utf-8") as file:
+            json.dump(head, file, indent=2)
+            file.write("\n")
+            file.flush()
+            os.fsync(file.fileno())
+        replacement.replace(self.path / "run.json")
+
+    def key(self, group: int, sample: int) -> str:
+        """Key of an episode of this run."""
+        return episode_key(self.config, group, sample)
+
+    def append(self, trajectory: Trajectory) -> None:
+        """Hand a finished episode to the disk.
+
+        Raises:
+            RunError: Writing failed, now or before (for instance because the disk is full).
+        """
+        if self._writer is None:
+            raise RunError(f"{self.path} is closed")
+        key = self.key(trajectory.group_id, trajectory.sample)
+        body = jsontext.dumps(trajectory.to_dict())
+        self._writer.put(b'{"key":"%s","crc":%d%s%s}\n' % (key.encode(), crc32(body), _EPISODE, body))
+
+    def flush(self) -> None:
+        """Wait until everything appended is on disk.
+
+        Raises:
+            RunError: Writing failed.
+        """
+        if self._writer is not None:
+            self._writer.flush()
+
+    def finish(self, seconds: float | None) -> None:
+        """Flush, and note the wall time of the run (added to that of the run that was resumed).
+
+        Raises:
+            RunError: Writing failed.
+        """
+        self.flush()
+        if seconds is not None:
+            self._write_head(self.seconds + seconds)
+
+    def close(self) -> None:
+        """Write what is pending and let go of the directory; calling it twice is fine."""
+        try:
+            if self._writer is not None:
+                self._writer.close()
+                self._writer = None
+        finally:
+            self._lock.release()
+
+    def __enter__(self) -> RunDirectory:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+class _Writer:
+    """A thread that appends lines and fsyncs once for all that have come meanwhile."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+        self._lines: queue.SimpleQueue[bytes | threading.Event | None] = queue.SimpleQueue()
+        self._error: OSError | None = None
+        self._thread = threading.Thread(target=self._work, name="textgym-store", daemon=True)
+        self._thread.start()
+
+    def put(self, line: bytes) -> None:
+        self._check()
+        self._lines.put(line)
+
+    def flush(self) -> None:
+        written = threading.Event()
+        self._lines.put(written)
+        written.wait()
+        self._check()
+
+    def close(self) -> None:
+        self._lines.put(None)
+        self._thread.join()
+        os.close(self._fd)
+        self._check()
+
+    def _check(self) -> None:
+        if self._error is not None:
+            raise RunError(
+                f"writing {self._path} failed: {self._error.strerror or self._error}. Every line before "
+                "is whole; make room and resume"
+            ) from self._error
+
+    def _work(self) -> None:
+        while True:
+            batch = [self._lines.get()]
+            while not self._lines.empty():
+                batch.append(self._lines.get())
+            lines = b"".join(line for line in batch if isinstance(line, bytes))
+            if lines and self._error is None:
+                try:
+                    _write_all(self._fd, lines)
+                    os.fsync(self._fd)
+                except OSError as error:
+                    self._error = error
+            for item in batch:
+                if isinstance(item, threading.Event):
+                    item.set()
+            if None in batch:
+                return
+
+
+def _write_all(fd: int, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(fd, view) :]
+
+
+class _Lock:
+    """The right to write a directory, held by one process and let go of when it dies."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._fd: int | None = None
+
+    def take(self) -> None:
+        fd = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o644)
+        if not _try_lock(fd):
+            holder = os.pread(fd, 64, 0).decode("ascii", "replace").strip() or "unknown"
+            os.close(fd)
+            raise RunLocked(
+                f"{self._path.parent} is being written by process {holder}: wait for it, or choose "
+                "another directory"
+            )
+        os.ftruncate(fd, 0)
+        os.pwrite(fd, str(os.getpid()).encode(), 0)
+        self._fd = fd
+
+    def release(self) -> None:
+        if self._fd is not None:
+            os.close(self._fd)
+            self._fd = None
+
+
+def _try_lock(fd: int) -> bool:
+    try:
+        import fcntl
+    except ImportError:  # no advisory locks on this platform: two writers are not detected
+        return True
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def load(path: str | Path) -> Run:
+    """Read a run directory.
+
+    Args:
+        path: The directory.
+
+    Returns:
+        The run; the last valid record of each episode.
+
+    Raises:
+        RunError: There is no run, or it cannot be read.
+    """
+    path = Path(path)
+    head = _head(path)
+    trajectories = dict(_episodes(path))
+    seconds = head.get("seconds")
+    return Run(list(trajectories.values()), head.get("config") or {}, seconds)
+
+
+def _head(path: Path) -> dict[str, Any]:
+    try:
+        head = json.loads((path / "run.json").read_text("utf-8"))
+    except FileNotFoundError:
+        raise RunError(f"{path} is no run directory: it has no run.json") from None
+    except (OSError, ValueError) as error:
+        raise RunError(f"cannot read {path / 'run.json'}: {error}") from error
+    if not isinstance(head, dict):
+        raise RunError(f"cannot read {path / 'run.json'}: it holds {type(head).__name__}, no object")
+    return head
+
+
+def _episodes(path: Path) -> Iterator[tuple[str, Trajectory]]:
+    file = path / "episodes.jsonl"
+    if not file.exists():
+        return
+    with file.open("rb") as lines:
+        for number, line in enumerate(lines, 1):
+            record = _record(line)
+            if record is None:
+                log.warning("%s line %d is torn or damaged: its episode is owed again", file, number)
+            else:
+                yield record
+
+
+def _record(line: bytes) -> tuple[str, Trajectory] | None:
+    start = line.find(_EPISODE)
+    if start < 0 or not line.endswith(b"}\n"):
+        return None
+    body = line[start + len(_EPISODE) : -2]
+    try:
+        head = jsontext.loads(line[:start] + b"}")
+        if head["crc"] != crc32(body):
+            return None
+        return str(head["key"]), Trajectory.from_dict(jsontext.loads(body))
+    except (KeyError, TypeError, ValueError):
+        return None
+
+
+def _mend(path: Path) -> None:
+    """Cut off a torn last line, so that the next one does not grow onto it."""
+    if not path.exists():
+        return
+    with path.open("rb+") as file:
+        data = file.read()
+        if data and not data.endswith(b"\n"):
+            file.truncate(data.rfind(b"\n") + 1)
+            os.fsync(file.fileno())
+
+
+def _compare(stored: Mapping[str, Any], wanted: Mapping[str, Any], path: Path) -> None:
+    if stored == wanted:
+        return
+    before, after = (
+        json.dumps(config, indent=2, sort_keys=True).splitlines() for config in (stored, wanted)
+    )
+    changes = [
+        line
+        for line in difflib.unified_diff(before, after, "stored", "wanted", lineterm="", n=0)
+        if not line.startswith("@@")
+    ]
+    raise RunMismatch(
+        f"{path} holds a run with another configuration: resume it unchanged or choose another "
+        "directory\n" + "\n".join(changes)
+    )
+

@@ -1,0 +1,1 @@
+"""Tasks: the registered environments, one slice each. The ids are in ``textgym/registration.py``."""

@@ -1,0 +1,1 @@
+"""Math-v0: ``generator.py`` makes the problems, ``env.py`` asks and judges them."""

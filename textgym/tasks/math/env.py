@@ -1,0 +1,109 @@
+"""Math-v0: procedural arithmetic and word problems with an exact answer.
+
+Invariant: an answer counts if, and only if, the last box holds one number equal to the exact answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from textgym.datasets import GeneratedDataset
+from textgym.envs import SingleTurnEnv
+from textgym.errors import ConfigError
+from textgym.parsers import BoxedParser
+from textgym.rewards import Rubric, number_match
+from textgym.tasks.math.generator import DIFFICULTIES, KINDS, make_problem
+from textgym.tasks.math.prompt import SYSTEM_PROMPT
+
+__all__ = ["MathEnv"]
+
+
+@dataclass(frozen=True, slots=True)
+class _Problems:
+    """Draws a problem as a row."""
+
+    difficulty: int
+    kinds: tuple[str, ...]
+
+    def __call__(self, rng: np.random.Generator) -> dict[str, Any]:
+        problem = make_problem(rng, self.difficulty, self.kinds)
+        return {
+            "question": problem.question,
+            "answer": problem.answer_text,
+            "task": problem.kind,
+            "info": {"solution": "\n".join(problem.steps), "difficulty": self.difficulty},
+        }
+
+
+class MathEnv(SingleTurnEnv):
+    """Solve a math problem.
+
+    ## Description
+    One procedurally made problem: arithmetic with several operations, or a word problem about stocks, bills
+    or journeys. Difficulty adds steps and digits.
+
+    ## Action Space
+    Text that ends in ``\\boxed{…}`` with one number: whole, decimal, or a fraction like ``3/4``.
+
+    ## Observation Space
+    Text: the instructions and the problem.
+
+    ## Starting State
+    A problem drawn from the kinds at the given difficulty.
+
+    ## Rewards
+    1 if the last box holds a number equal to the answer (component ``correct``), else 0. The metric ``format``
+    is 1 if there is a box.
+
+    ## Episode End
+    Terminates with the first answer.
+
+    ## Arguments
+    ``gym.make("textgym/Math-v0", difficulty=1, kinds=None, split="train")``
+
+    ## Version History
+    * v0: initial version.
+
+    Args:
+        difficulty: 1 (one or two steps, small numbers) to 5.
+        kinds: Which kinds of problems: ``arithmetic``, ``stock``, ``shopping``, ``journey``; None for all.
+        split: ``"train"``, ``"test"`` (disjoint), or None for both.
+        render_mode: None, ``"ansi"`` or ``"human"``.
+
+    Raises:
+        ConfigError: An argument is unusable.
+    """
+
+    def __init__(
+        self,
+        difficulty: int = 1,
+        kinds: Sequence[str] | None = None,
+        split: str | None = "train",
+        render_mode: str | None = None,
+    ) -> None:
+        if isinstance(difficulty, bool) or difficulty not in DIFFICULTIES:
+            raise ConfigError(f"difficulty is {difficulty!r}: it must be one of 1, 2, 3, 4, 5")
+        kinds = (kinds,) if isinstance(kinds, str) else tuple(kinds or ())
+        unknown = [kind for kind in kinds if kind not in KINDS]
+        if unknown:
+            raise ConfigError(f"kinds holds {unknown[0]!r}: it may hold {', '.join(KINDS)}")
+
+        parser = BoxedParser()
+        rubric = Rubric(parser=parser).add(number_match, name="correct")
+        rubric.add_metric(parser.get_format_reward_func(), name="format")
+        super().__init__(
+            GeneratedDataset(_Problems(difficulty, kinds), split=split, name=f"math-{difficulty}"),
+            rubric,
+            parser,
+            system_prompt=SYSTEM_PROMPT,
+            render_mode=render_mode,
+        )
+
+    def oracle(self) -> str:
+        """The worked solution with the answer in a box."""
+        example = self._current()
+        return f"{example.info['solution']}\n{self.parser.format_answer(str(example.answer))}"
