@@ -21,9 +21,6 @@ if TYPE_CHECKING:
         MultiTurnEnv,
         SingleTurnEnv,
         TextEnv,
-        areset,
-        astep,
-        atruncate,
     )
     from textgym.errors import TextgymError
     from textgym.parsers import BoxedParser, Parser, XMLParser
@@ -36,7 +33,18 @@ if TYPE_CHECKING:
         ScriptedPolicy,
     )
     from textgym.rewards import Rubric
-    from textgym.rollouts import Group, Limits, Run, Summary, Trajectory, arollout, rollout
+    from textgym.rollouts import (
+        Group,
+        Limits,
+        Run,
+        Summary,
+        Trajectory,
+        areset,
+        arollout,
+        astep,
+        atruncate,
+        rollout,
+    )
     from textgym.spaces import Unicode
     from textgym.tokens import TokenStream
     from textgym.types import (
@@ -85,16 +93,57 @@ _HOMES = {
     "Unicode": "textgym.spaces",
     "Usage": "textgym.types",
     "XMLParser": "textgym.parsers",
-    "areset": "textgym.envs",
+    "areset": "textgym.rollouts",
     "arollout": "textgym.rollouts",
     "as_dataset": "textgym.datasets",
-    "astep": "textgym.envs",
-    "atruncate": "textgym.envs",
+    "astep": "textgym.rollouts",
+    "atruncate": "textgym.rollouts",
     "rollout": "textgym.rollouts",
 }
 """Public name -> module that defines it."""
 
-__all__ = sorted(["__version__", *_HOMES])  # noqa: PLE0605
+__all__ = [
+    "BoxedParser",
+    "Completion",
+    "CompletionRequest",
+    "Dataset",
+    "DatasetEnv",
+    "Example",
+    "FinishReason",
+    "GeneratedDataset",
+    "Group",
+    "HumanPolicy",
+    "Limits",
+    "Message",
+    "MultiTurnEnv",
+    "OpenAIPolicy",
+    "OraclePolicy",
+    "Parser",
+    "Policy",
+    "RandomPolicy",
+    "Rubric",
+    "Run",
+    "Sampling",
+    "ScriptedPolicy",
+    "SingleTurnEnv",
+    "StopReason",
+    "Summary",
+    "TextEnv",
+    "TextgymError",
+    "TokenStream",
+    "ToolCall",
+    "Trajectory",
+    "Unicode",
+    "Usage",
+    "XMLParser",
+    "__version__",
+    "areset",
+    "arollout",
+    "as_dataset",
+    "astep",
+    "atruncate",
+    "rollout",
+]
 
 register_envs()
 

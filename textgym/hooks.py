@@ -7,6 +7,9 @@ every value a hook returned to ``await settle(value)``. Two drivers run such a f
   to its end on one background loop per process.
 - ``adrive(flow)`` from a coroutine. Awaitables are awaited on the caller's own loop.
 
+A hook that is itself a flow is marked with ``@flow``: what it returns is run as part of the caller's flow, and
+may still be awaited by ordinary coroutines (a user's ``await super().respond(action)``).
+
 Invariant: a flow awaits nothing but ``settle`` and other flows, so both drivers give the same result.
 This module does not make blocking functions asynchronous; ``textgym.astep`` does that with threads.
 """
@@ -14,20 +17,19 @@ This module does not make blocking functions asynchronous; ``textgym.astep`` doe
 from __future__ import annotations
 
 import asyncio
+import functools
 import os
 import threading
-from collections.abc import Awaitable, Coroutine, Generator
+from collections.abc import Awaitable, Callable, Coroutine, Generator
 from inspect import isawaitable
 from types import coroutine
-from typing import Any, TypeVar
+from typing import Any, Generic, ParamSpec, TypeVar
 
-__all__ = ["adrive", "drive", "settle"]
+__all__ = ["Flow", "adrive", "drive", "flow", "settle"]
 
+P = ParamSpec("P")
 T = TypeVar("T")
-Flow = Coroutine["_Ask", Any, T]
-"""An ``async def`` that awaits only ``settle`` and other flows."""
-
-
+_PLAIN = frozenset({str, bool, float, int, dict, list, tuple, type(None)})
 class _Ask:
     """A flow's request to its driver: run this awaitable and send me the result."""
 
@@ -42,8 +44,37 @@ def _ask(awaitable: Awaitable[Any]) -> Generator[_Ask, Any, Any]:
     return (yield _Ask(awaitable))
 
 
+class Flow(Generic[T]):
+    """A flow that has not begun: ``settle`` runs it in place, ordinary coroutines may await it."""
+
+    __slots__ = ("coroutine",)
+
+    def __init__(self, coroutine: Coroutine[Any, Any, T]) -> None:
+        self.coroutine = coroutine
+
+    def __await__(self) -> Generator[Any, Any, T]:
+        return adrive(self.coroutine).__await__()
+
+
+def flow(method: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, Flow[T]]:
+    """Mark an ``async def`` method that awaits only ``settle`` and other flows as a flow.
+
+    Args:
+        method: The method.
+
+    Returns:
+        The method, returning a ``Flow``.
+    """
+
+    @functools.wraps(method)
+    def begin(*args: P.args, **kwargs: P.kwargs) -> Flow[T]:
+        return Flow(method(*args, **kwargs))
+
+    return begin
+
+
 async def settle(value: Any) -> Any:
-    """Inside a flow: the value itself, or what it resolves to if it is awaitable.
+    """Inside a flow: the value itself, or what it resolves to if it is a flow or awaitable.
 
     Args:
         value: Whatever a hook returned.
@@ -51,7 +82,11 @@ async def settle(value: Any) -> Any:
     Returns:
         The settled value.
     """
-    return await _ask(value) if isawaitable(value) else value
+    if type(value) is Flow:
+        return await value.coroutine
+    if type(value) in _PLAIN or not isawaitable(value):  # isawaitable alone costs a microsecond
+        return value
+    return await _ask(value)
 
 
 def drive(flow: Coroutine[Any, Any, T]) -> T:
@@ -110,7 +145,6 @@ async def adrive(flow: Coroutine[Any, Any, T]) -> T:
 def _asked(flow: Any, ask: Any) -> Awaitable[Any]:
     if isinstance(ask, _Ask):
         return ask.awaitable
-    flow.close()
     raise TypeError(
         f"{getattr(flow, '__qualname__', flow)!r} awaited something directly; inside textgym's "
         "flows write `await settle(value)`"

@@ -84,9 +84,7 @@ class Unicode(Text):
         """Whether ``x`` is a string within the bounds; takes the same time for every length."""
         return isinstance(x, str) and self.min_length <= len(x) <= self.max_length
 
-    def sample(
-        self, mask: _SampleMask | None = None, probability: _SampleMask | None = None
-    ) -> str:
+    def sample(self, mask: _SampleMask | None = None, probability: _SampleMask | None = None) -> str:
         """Draw a short text: printable ASCII, at most 64 characters unless more are asked for.
 
         Args:
@@ -141,9 +139,7 @@ class Unicode(Text):
             wanted = "float64" if kinds == "f" else "int8"
             raise TypeError(f"{name}[1] must be None or an array of {wanted}, got {got}")
         if weights.ndim != 1 or len(weights) > _CODE_POINTS:
-            raise ValueError(
-                f"{name}[1] must have shape (k,) with k <= {_CODE_POINTS}, got {weights.shape}"
-            )
+            raise ValueError(f"{name}[1] must have shape (k,) with k <= {_CODE_POINTS}, got {weights.shape}")
         if kinds == "f" and not ((weights >= 0).all() and np.isclose(weights.sum(), 1)):
             raise ValueError(f"{name}[1] must be non-negative and sum to 1, got {weights}")
         if kinds != "f" and not np.isin(weights, (0, 1)).all():
@@ -273,9 +269,7 @@ class SharedTexts(_Lookup):
 
     __slots__ = ("_data", "_lengths", "_stride")
 
-    def __init__(
-        self, lengths: ctypes.Array[ctypes.c_int64], data: BufferWrapper, stride: int
-    ) -> None:
+    def __init__(self, lengths: ctypes.Array[ctypes.c_int64], data: BufferWrapper, stride: int) -> None:
         self._lengths = lengths
         self._data = data  # itself and not only a view of it: the memory is freed with it
         self._stride = stride
@@ -326,9 +320,7 @@ def _create_shared_memory(space: Unicode, n: int = 1, ctx: Any = multiprocessing
 
 
 @shm.read_from_shared_memory.register(Unicode)
-def _read_from_shared_memory(
-    space: Unicode, shared_memory: _SharedMemory, n: int = 1
-) -> SharedTexts:
+def _read_from_shared_memory(space: Unicode, shared_memory: _SharedMemory, n: int = 1) -> SharedTexts:
     lengths, data = shared_memory
     if len(lengths) != n:
         raise ValueError(f"the shared memory holds {len(lengths)} texts, asked for {n}")
@@ -336,9 +328,7 @@ def _read_from_shared_memory(
 
 
 @shm.write_to_shared_memory.register(Unicode)
-def _write_to_shared_memory(
-    space: Unicode, index: int, value: str, shared_memory: _SharedMemory
-) -> None:
+def _write_to_shared_memory(space: Unicode, index: int, value: str, shared_memory: _SharedMemory) -> None:
     _check_text(space, value, f"observation of environment {index}")
     lengths, data = shared_memory
     raw = value.encode("utf-8", "surrogatepass")

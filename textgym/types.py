@@ -23,12 +23,16 @@ __all__ = [
     "Sampling",
     "StopReason",
     "ToolCall",
+    "Transition",
     "Usage",
 ]
 
 Message: TypeAlias = dict[str, Any]
 """One chat message in the OpenAI form: ``{"role": …, "content": …}`` and, where there are tools,
 ``tool_calls`` or ``tool_call_id``. A plain dict, so that it goes to JSON and to chat templates."""
+
+Transition: TypeAlias = tuple[str, float, bool, bool, dict[str, Any]]
+"""What ``step`` returns: (observation, reward, terminated, truncated, info), as Gymnasium has it."""
 
 
 class StopReason(StrEnum):
@@ -152,9 +156,7 @@ class Sampling:
         _check("temperature", self.temperature, 0.0, math.inf, "at least 0")
         _check("top_p", self.top_p, 1e-12, 1.0, "in (0, 1]")
         if self.max_tokens is not None and (
-            isinstance(self.max_tokens, bool)
-            or not isinstance(self.max_tokens, int)
-            or self.max_tokens < 1
+            isinstance(self.max_tokens, bool) or not isinstance(self.max_tokens, int) or self.max_tokens < 1
         ):
             raise ConfigError(
                 f"sampling.max_tokens is {self.max_tokens!r}: it must be a whole number of at "

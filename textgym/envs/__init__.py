@@ -1,10 +1,9 @@
-"""Environments: the contract (``TextEnv``), the kinds built on it, and awaitable twins of any env."""
+"""Environments: the contract (``TextEnv``) and the kinds built on it."""
 
 from textgym.envs.dataset_env import DatasetEnv
 from textgym.envs.multi_turn import MultiTurnEnv
 from textgym.envs.single_turn import SingleTurnEnv
 from textgym.envs.text_env import Ending, Opening, Reply, Setting, TextEnv
-from textgym.envs.twins import areset, astep, atruncate, is_blocking
 
 __all__ = [
     "DatasetEnv",
@@ -15,8 +14,4 @@ __all__ = [
     "Setting",
     "SingleTurnEnv",
     "TextEnv",
-    "areset",
-    "astep",
-    "atruncate",
-    "is_blocking",
 ]

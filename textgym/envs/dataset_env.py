@@ -7,16 +7,18 @@ the rubric are shared between copies of the environment and never written to.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Any
+
+import numpy as np
 
 from textgym import seeding
 from textgym.datasets import Dataset, as_dataset
 from textgym.datasets.rows import as_example
 from textgym.envs.text_env import Ending, Opening, Setting, TextEnv
 from textgym.errors import ConfigError
-from textgym.hooks import settle
+from textgym.hooks import flow, settle
 from textgym.parsers import Parser
 from textgym.rewards import Rubric, exact_match
 from textgym.types import Example, Message, StopReason
@@ -128,6 +130,7 @@ class DatasetEnv(TextEnv):
 
     # From the row to the prompt.
 
+    @flow
     async def begin(self, setting: Setting) -> Opening:
         """Choose the row, make its prompt and the episode's state."""
         example = self._choose(setting)
@@ -168,6 +171,7 @@ class DatasetEnv(TextEnv):
 
     # From the episode to the score.
 
+    @flow
     async def finish(self, reason: StopReason) -> Ending:
         """Judge the episode by ``score_rollout`` or the rubric, and show the gold answer."""
         example = self._current()
@@ -241,6 +245,5 @@ def _ordered(seed: int, position: int, size: int | None) -> int:
 
 
 @lru_cache(maxsize=8)
-def _permutation(seed: int, epoch: int, size: int) -> Sequence[int]:
-    order: Sequence[int] = seeding.permutation(seed, "order", epoch, size)
-    return order
+def _permutation(seed: int, epoch: int, size: int) -> np.ndarray[Any, np.dtype[np.int64]]:
+    return seeding.permutation(seed, "order", epoch, size)

@@ -12,7 +12,7 @@ from typing import Any
 from textgym.envs.dataset_env import DatasetEnv
 from textgym.envs.text_env import Reply
 from textgym.errors import ConfigError, EnvError
-from textgym.hooks import settle
+from textgym.hooks import flow, settle
 from textgym.types import Message, StopReason
 
 __all__ = ["MultiTurnEnv"]
@@ -86,6 +86,7 @@ class MultiTurnEnv(DatasetEnv):
         """Which reason a completed conversation has; override to tell ``failed`` from ``completed``."""
         return StopReason.COMPLETED
 
+    @flow
     async def respond(self, action: str) -> Reply:
         """Take one turn, in the order that the module states."""
         messages, state = self.messages, self.state
@@ -127,4 +128,3 @@ class MultiTurnEnv(DatasetEnv):
 
 def _is_message(value: Any) -> bool:
     return isinstance(value, Mapping) and isinstance(value.get("role"), str)
-

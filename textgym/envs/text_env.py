@@ -26,20 +26,15 @@ from textgym.envs.transcript import cut, prompt_text, transcript
 from textgym.errors import ConfigError, EnvError
 from textgym.hooks import adrive, drive, settle
 from textgym.spaces import Unicode
-from textgym.types import Message, StopReason
+from textgym.types import Message, StopReason, Transition
 
 __all__ = ["MAX_CHARACTERS", "TERMINAL", "Ending", "Opening", "Reply", "Setting", "TextEnv"]
 
 MAX_CHARACTERS = 65_536
 """Default bound of observations and actions, in code points."""
 
-TERMINAL = frozenset(
-    {StopReason.COMPLETED, StopReason.FAILED, StopReason.FORMAT, StopReason.OUT_OF_TURNS}
-)
+TERMINAL = frozenset({StopReason.COMPLETED, StopReason.FAILED, StopReason.FORMAT, StopReason.OUT_OF_TURNS})
 """The reasons with which the task itself ends; every other one truncates."""
-
-Transition = tuple[str, float, bool, bool, dict[str, Any]]
-"""(observation, reward, terminated, truncated, info), as Gymnasium has it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,6 +133,8 @@ class TextEnv(gym.Env[str, str]):
         "blocking": False,
     }
 
+    observation_space: Unicode
+    action_space: Unicode
     reward_bounds: tuple[float, float] = (0.0, 1.0)
     """Lowest and highest return of an episode. An empty answer earns the lowest."""
     success_threshold: float | None = None
@@ -317,7 +314,7 @@ class TextEnv(gym.Env[str, str]):
         """How many actions the present or last episode has had."""
         return len(self.answers)
 
-    def render(self) -> str | None:  # type: ignore[override]
+    def render(self) -> str | None:
         """The conversation so far as text (``ansi``); None in the other modes."""
         if self.render_mode is None:
             gym.logger.warn(

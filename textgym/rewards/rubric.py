@@ -47,16 +47,14 @@ class RewardFunction:
 
     __slots__ = ("function", "name", "required", "takes_all", "wanted", "weight")
 
-    def __init__(
-        self, function: Callable[..., Any], weight: float = 1.0, name: str | None = None
-    ) -> None:
+    def __init__(self, function: Callable[..., Any], weight: float = 1.0, name: str | None = None) -> None:
         if not callable(function):
             raise ConfigError(f"reward function {function!r:.60} is not callable")
         if isinstance(weight, bool) or not isinstance(weight, int | float) or not math.isfinite(weight):
             raise ConfigError(f"weight of a reward function is {weight!r}: it must be a finite number")
         self.function = function
         self.weight = float(weight)
-        self.name = name or getattr(function, "__name__", type(function).__name__)
+        self.name = name or str(getattr(function, "__name__", type(function).__name__))
         parameters = inspect.signature(function).parameters.values()
         if any(p.kind is p.POSITIONAL_ONLY and p.default is p.empty for p in parameters):
             raise ConfigError(
@@ -127,9 +125,7 @@ class Rubric:
         for function, weight in zip(functions, weights, strict=True):
             self.add(function, weight)
 
-    def add(
-        self, func: Callable[..., Any], weight: float = 1.0, name: str | None = None
-    ) -> Rubric:
+    def add(self, func: Callable[..., Any], weight: float = 1.0, name: str | None = None) -> Rubric:
         """Add a reward function; returns the rubric.
 
         Raises:
@@ -247,7 +243,8 @@ def _numbers(name: str, value: Any) -> Iterable[tuple[str, float]]:
 
 
 def _number(what: str, function: str, value: Any) -> float:
-    if isinstance(value, SupportsFloat) and not isinstance(value, str | bytes):
+    # The protocol check is slow, so the usual types go first.
+    if type(value) in (float, bool, int) or isinstance(value, SupportsFloat):
         number = float(value)
         if math.isfinite(number):
             return number

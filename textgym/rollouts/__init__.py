@@ -7,6 +7,7 @@ for the record, ``store.py`` for the run directory, ``statistics.py`` for the fi
 from textgym.rollouts.engine import Rollout, arollout, rollout
 from textgym.rollouts.limits import Limits
 from textgym.rollouts.run import Group, Run, Summary
+from textgym.rollouts.stepping import areset, astep, atruncate, is_blocking
 from textgym.rollouts.trajectory import Boundary, Failure, Step, Trajectory
 
 __all__ = [
@@ -19,6 +20,10 @@ __all__ = [
     "Step",
     "Summary",
     "Trajectory",
+    "areset",
     "arollout",
+    "astep",
+    "atruncate",
+    "is_blocking",
     "rollout",
 ]

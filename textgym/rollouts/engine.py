@@ -15,7 +15,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from typing import Any, TypeVar
 
-from textgym.envs.twins import is_blocking
+from textgym.rollouts.stepping import is_blocking
 from textgym.errors import AuthenticationFailed, ConfigError, RunAborted
 from textgym.policies.policy import PolicyLike, as_policy
 from textgym.rollouts.episode import EpisodeTask, run_episode
@@ -187,6 +187,7 @@ class Rollout:
         self._on_group: Callable[[Group], None] | None = None
         self._directory: RunDirectory | None = None
         self._began = time.monotonic()
+        self._seconds: float | None = None
 
     def run(self) -> Run:
         """Play everything and return it. Raises as ``rollout`` does."""
@@ -212,7 +213,8 @@ class Rollout:
 
     def partial(self) -> Run:
         """What has finished so far; complete once ``run`` has returned."""
-        return Run(list(self._finished), self.plan.config(), time.monotonic() - self._began)
+        seconds = time.monotonic() - self._began if self._seconds is None else self._seconds
+        return Run(list(self._finished), self.plan.config(), seconds)
 
     async def play(self, on_group: Callable[[Group], None] | None = None) -> None:
         """Play everything on the running loop. Raises as ``rollout`` does.
@@ -228,8 +230,9 @@ class Rollout:
             if preflight is not None:
                 await preflight()
             await self._work(tasks)
+            self._seconds = time.monotonic() - self._began
             if self._directory is not None:
-                self._directory.finish(time.monotonic() - self._began)
+                self._seconds = self._directory.finish(self._seconds)
         except AuthenticationFailed as error:
             raise RunAborted(str(error), run=self.partial()) from error
         finally:
@@ -340,5 +343,3 @@ def _in_thread(whole: Coroutine[Any, Any, T]) -> T:
     thread.start()
     thread.join()
     return outcome.result()
-
-

@@ -17,7 +17,7 @@ from typing import Any
 import gymnasium as gym
 
 from textgym import seeding
-from textgym.envs.twins import areset, astep, atruncate
+from textgym.rollouts.stepping import areset, astep, atruncate
 from textgym.errors import (
     AuthenticationFailed,
     ConfigError,
@@ -316,9 +316,7 @@ class _Episode:
 
     def record(self) -> Trajectory:
         task, sampled = self.task, set(self.sampled)
-        messages = [
-            {**message, "sampled": index in sampled} for index, message in enumerate(self.messages)
-        ]
+        messages = [{**message, "sampled": index in sampled} for index, message in enumerate(self.messages)]
         for index, reasoning in self.reasoning.items():
             messages[index]["reasoning_content"] = reasoning
         reward = None

@@ -17,7 +17,6 @@ import gymnasium as gym
 from gymnasium.envs.registration import EnvSpec
 
 from textgym import seeding
-from textgym.envs.text_env import TextEnv
 from textgym.errors import ConfigError
 from textgym.policies.policy import policy_name
 from textgym.rollouts.episode import EpisodeTask
@@ -91,8 +90,9 @@ class EnvSource:
             self._prototype_free = False
             return self.prototype
         inner = self.prototype.unwrapped
-        if isinstance(inner, TextEnv) and inner.metadata.get("forkable"):
-            return copy.deepcopy(self.prototype)  # shares datasets, which may be large
+        loaded = getattr(inner, "num_examples", None) is not None
+        if loaded and (inner.metadata or {}).get("forkable"):
+            return copy.deepcopy(self.prototype)  # shares the rows, which may be many
         return self._fresh()
 
 

@@ -88,8 +88,7 @@ class RunDirectory:
         if episodes.exists() and episodes.stat().st_size:
             directory.close()
             raise RunError(
-                f"{path} holds a run already: resume it (resume=True, --resume) or choose another "
-                "directory"
+                f"{path} holds a run already: resume it (resume=True, --resume) or choose another directory"
             )
         directory._start()
         return directory
@@ -198,15 +197,24 @@ class RunDirectory:
         if self._writer is not None:
             self._writer.flush()
 
-    def finish(self, seconds: float | None) -> None:
-        """Flush, and note the wall time of the run (added to that of the run that was resumed).
+    def finish(self, seconds: float | None) -> float | None:
+        """Flush, and note the wall time of the run.
+
+        Args:
+            seconds: Wall time of this session, or None if unknown.
+
+        Returns:
+            The wall time of all sessions together, as it was noted.
 
         Raises:
             RunError: Writing failed.
         """
         self.flush()
-        if seconds is not None:
-            self._write_head(self.seconds + seconds)
+        if seconds is None:
+            return None
+        total = round(self.seconds + seconds, 3)
+        self._write_head(total)
+        return total
 
     def close(self) -> None:
         """Write what is pending and let go of the directory; calling it twice is fine."""
@@ -398,9 +406,7 @@ def _mend(path: Path) -> None:
 def _compare(stored: Mapping[str, Any], wanted: Mapping[str, Any], path: Path) -> None:
     if stored == wanted:
         return
-    before, after = (
-        json.dumps(config, indent=2, sort_keys=True).splitlines() for config in (stored, wanted)
-    )
+    before, after = (json.dumps(config, indent=2, sort_keys=True).splitlines() for config in (stored, wanted))
     changes = [
         line
         for line in difflib.unified_diff(before, after, "stored", "wanted", lineterm="", n=0)
@@ -410,4 +416,3 @@ def _compare(stored: Mapping[str, Any], wanted: Mapping[str, Any], path: Path) -
         f"{path} holds a run with another configuration: resume it unchanged or choose another "
         "directory\n" + "\n".join(changes)
     )
-

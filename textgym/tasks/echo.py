@@ -7,7 +7,7 @@ right character pays and only the exact word earns all.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -81,7 +81,7 @@ class EchoEnv(MultiTurnEnv):
         turns: int = 1,
         length: int = 4,
         alphabet: str = "0123456789",
-        split: str | None = "train",
+        split: Literal["train", "test"] | None = "train",
         render_mode: str | None = None,
     ) -> None:
         if not alphabet or len(set(alphabet)) != len(alphabet) or any(c.isspace() for c in alphabet):

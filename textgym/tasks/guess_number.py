@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -82,7 +82,7 @@ class GuessNumberEnv(MultiTurnEnv):
         low: int = 1,
         high: int = 100,
         max_turns: int | None = None,
-        split: str | None = "train",
+        split: Literal["train", "test"] | None = "train",
         render_mode: str | None = None,
     ) -> None:
         for name, value in (("low", low), ("high", high)):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -82,7 +82,7 @@ class MathEnv(SingleTurnEnv):
         self,
         difficulty: int = 1,
         kinds: Sequence[str] | None = None,
-        split: str | None = "train",
+        split: Literal["train", "test"] | None = "train",
         render_mode: str | None = None,
     ) -> None:
         if isinstance(difficulty, bool) or difficulty not in DIFFICULTIES:

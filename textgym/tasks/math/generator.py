@@ -47,9 +47,7 @@ class Problem:
         return str(self.answer)
 
 
-def make_problem(
-    rng: np.random.Generator, difficulty: int, kinds: tuple[str, ...] = ()
-) -> Problem:
+def make_problem(rng: np.random.Generator, difficulty: int, kinds: tuple[str, ...] = ()) -> Problem:
     """Draw one problem.
 
     Args:

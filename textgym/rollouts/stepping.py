@@ -13,8 +13,7 @@ from typing import Any
 import gymnasium as gym
 from gymnasium.wrappers import OrderEnforcing, PassiveEnvChecker
 
-from textgym.envs.text_env import Transition
-from textgym.types import StopReason
+from textgym.types import StopReason, Transition
 
 __all__ = ["areset", "astep", "atruncate", "is_blocking", "truncatable"]
 
@@ -47,7 +46,8 @@ async def astep(env: gym.Env[Any, Any], action: Any) -> Transition:
     """Await ``env.step``; arguments, result and errors are those of ``step``."""
     method = getattr(_past_watchers(env), "astep", None)
     if method is None:
-        return await asyncio.to_thread(env.step, action)  # type: ignore[return-value]
+        transition: Any = await asyncio.to_thread(env.step, action)
+        return transition  # type: ignore[no-any-return]
     return await method(action)  # type: ignore[no-any-return]
 
 

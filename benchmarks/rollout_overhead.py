@@ -1,0 +1,108 @@
+"""What does a rollout cost beyond the HTTP calls themselves?
+
+Plays GuessNumber-v0 with ``textgym.rollout`` and ``OpenAIPolicy``, and the same conversation with a loop
+written by hand on raw aiohttp (post, parse, append; no environment, no record), against one mock server in
+another process with 50 ms latency. Client CPU per turn, one event loop, alternating repeats, medians.
+
+    python benchmarks/rollout_overhead.py [--episodes 2000] [--repeats 5] [--turns 1 5] [--json FILE]
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import statistics
+import time
+from typing import Any
+
+import aiohttp
+
+import textgym
+from textgym.testing import MockModelServer
+
+ANSWER = "<guess>1</guess>"
+CONCURRENCY = 256
+
+
+def by_hand(base_url: str, episodes: int, turns: int) -> int:
+    """The loop that a careful engineer would write without a framework."""
+    rules = "I am thinking of a whole number from 1 to 100. Answer with one number in tags. " * 2
+
+    async def episode(session: aiohttp.ClientSession) -> int:
+        messages = [{"role": "user", "content": rules}]
+        for _ in range(turns):
+            body = {"model": "mock", "messages": messages, "max_tokens": 16}
+            async with session.post(f"{base_url}/chat/completions", json=body) as reply:
+                data = await reply.json()
+            messages.append({"role": "assistant", "content": data["choices"][0]["message"]["content"]})
+            messages.append({"role": "user", "content": "My number is higher than 1. 9 guesses left."})
+        return turns
+
+    async def main() -> int:
+        left = iter(range(episodes))
+
+        async def worker(session: aiohttp.ClientSession) -> int:
+            return sum([await episode(session) for _ in left])
+
+        connector = aiohttp.TCPConnector(limit=CONCURRENCY)
+        async with aiohttp.ClientSession(connector=connector) as session:
+            return sum(await asyncio.gather(*(worker(session) for _ in range(CONCURRENCY))))
+
+    return asyncio.run(main())
+
+
+def by_textgym(base_url: str, episodes: int, turns: int) -> int:
+    """The same with environments, rewards and complete records."""
+    run = textgym.rollout(
+        "textgym/GuessNumber-v0",
+        textgym.OpenAIPolicy("mock", base_url=base_url),
+        num_examples=episodes,
+        env_kwargs={"max_turns": turns, "low": 2},
+        max_concurrency=CONCURRENCY,
+        sampling=textgym.Sampling(max_tokens=16),
+    )
+    assert not run.errors, run.errors[0].error
+    return sum(len(trajectory.steps) for trajectory in run)
+
+
+def cpu_per_turn(play: Any, *arguments: Any) -> float:
+    """Client CPU seconds per turn."""
+    began = time.process_time()
+    turns = play(*arguments)
+    return (time.process_time() - began) / turns
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--episodes", type=int, default=2000)
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--turns", type=int, nargs="+", default=[1, 5])
+    parser.add_argument("--json", metavar="FILE")
+    options = parser.parse_args()
+    table = {}
+    with MockModelServer.spawn(answer=ANSWER, latency=0.05) as server:
+        for turns in options.turns:
+            hand, ours = [], []
+            cpu_per_turn(by_hand, server.base_url, CONCURRENCY, 1)
+            cpu_per_turn(by_textgym, server.base_url, CONCURRENCY, 1)
+            for _ in range(options.repeats):
+                hand.append(cpu_per_turn(by_hand, server.base_url, options.episodes, turns))
+                ours.append(cpu_per_turn(by_textgym, server.base_url, options.episodes, turns))
+            ratio = statistics.median(o / h for o, h in zip(ours, hand, strict=True))
+            table[turns] = {
+                "by_hand_ms": statistics.median(hand) * 1e3,
+                "textgym_ms": statistics.median(ours) * 1e3,
+                "ratio": ratio,
+            }
+            print(
+                f"{turns} turns: by hand {table[turns]['by_hand_ms']:.3f} ms CPU a turn, textgym "
+                f"{table[turns]['textgym_ms']:.3f} ms, ratio {ratio:.2f} (median of {options.repeats})"
+            )
+    if options.json:
+        with open(options.json, "w") as file:
+            json.dump(table, file, indent=2)
+
+
+if __name__ == "__main__":
+    main()
