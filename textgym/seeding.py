@@ -15,6 +15,8 @@ import numpy as np
 
 __all__ = ["SEED_BITS", "content_id", "generator", "mix", "permutation"]
 
+_encode = json.JSONEncoder(sort_keys=True, ensure_ascii=True, default=repr).encode
+
 SEED_BITS = 53
 """Seeds are below 2**53, so that every JSON reader in every language keeps them exactly."""
 
@@ -73,5 +75,4 @@ def content_id(content: Any) -> str:
     Returns:
         16 hexadecimal digits (64 bits).
     """
-    text = json.dumps(content, sort_keys=True, ensure_ascii=True, default=repr)
-    return blake2b(text.encode("ascii"), digest_size=8).hexdigest()
+    return blake2b(_encode(content).encode("ascii"), digest_size=8).hexdigest()

@@ -26,6 +26,7 @@ __all__ = ["as_example", "content_key", "read_rows"]
 logger = logging.getLogger(__name__)
 
 _NAMES = ("prompt", "question", "answer", "task", "info", "id")
+_SIMPLE = frozenset({str, int, float, bool, type(None)})
 _ROLES = ("system", "developer", "user", "assistant", "tool", "function")
 _SHOWN = 20
 _FIX = "Fix them, or pass skip_bad=True to leave them out."
@@ -235,6 +236,8 @@ def _identifier(value: Any) -> str | None:
 
 def _plain(value: Any) -> Any:
     """The value with containers copied and numpy numbers and arrays as Python ones."""
+    if type(value) in _SIMPLE:  # the checks below are slow, and rows are mostly text
+        return value
     if isinstance(value, np.generic | np.ndarray):
         items = value.tolist()
         return [_plain(item) for item in items] if isinstance(items, list) else items
@@ -255,7 +258,7 @@ def _key(content: dict[str, Any]) -> str:
 
 def _stable(value: Any) -> Any:
     """The value as JSON types whose text is the same in every process."""
-    if value is None or isinstance(value, str | int | float):
+    if type(value) in _SIMPLE or isinstance(value, str | int | float):
         return value
     if isinstance(value, Mapping):
         return {key: _stable(item) for key, item in value.items()}

@@ -92,7 +92,9 @@ class MultiTurnEnv(DatasetEnv):
         messages, state = self.messages, self.state
         state["turn"] = self.turns
         earned = await settle(self.turn_reward(messages, state))
-        rewards = dict(earned) if isinstance(earned, Mapping) else {"turn": earned} if earned else {}
+        rewards = {}
+        if type(earned) is not float or earned:
+            rewards = dict(earned) if isinstance(earned, Mapping) else {"turn": earned}
         if await settle(self.is_completed(messages, state)):
             return Reply(rewards=rewards, stop=self.stop_reason(messages, state))
         if self.turns >= self.max_turns:

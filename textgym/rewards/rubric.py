@@ -20,6 +20,8 @@ from textgym.hooks import adrive, drive, settle
 
 __all__ = ["RewardFunction", "Rubric", "Score"]
 
+_SIMPLE = frozenset({float, bool, int})  # looked up first, because checks of protocols are slow
+
 
 @dataclass(frozen=True, slots=True)
 class Score:
@@ -235,7 +237,7 @@ def _raised(function: RewardFunction, error: BaseException) -> RewardError:
 
 
 def _numbers(name: str, value: Any) -> Iterable[tuple[str, float]]:
-    if isinstance(value, Mapping):
+    if type(value) not in _SIMPLE and isinstance(value, Mapping):
         for key, part in value.items():
             yield str(key), _number(f"{name}[{key!r}]", name, part)
     else:
@@ -243,8 +245,7 @@ def _numbers(name: str, value: Any) -> Iterable[tuple[str, float]]:
 
 
 def _number(what: str, function: str, value: Any) -> float:
-    # The protocol check is slow, so the usual types go first.
-    if type(value) in (float, bool, int) or isinstance(value, SupportsFloat):
+    if type(value) in _SIMPLE or isinstance(value, SupportsFloat):
         number = float(value)
         if math.isfinite(number):
             return number
