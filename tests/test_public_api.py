@@ -86,8 +86,7 @@ def test_import_loads_nothing_heavy() -> None:
 
 def test_playing_loads_nothing_heavy() -> None:
     loaded = modules_after(
-        "import textgym\n"
-        "textgym.rollout('textgym/Math-v0', textgym.OraclePolicy(), num_examples=2).summary()"
+        "import textgym\ntextgym.rollout('textgym/Math-v0', textgym.OraclePolicy(), num_examples=2).summary()"
     )
     assert not [name for name in HEAVY if name in loaded]
 

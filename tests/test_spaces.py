@@ -117,9 +117,7 @@ def talker_id() -> Iterator[str]:
 
 
 @contextmanager
-def workers(
-    *env_fns: Callable[[], gym.Env[Any, Any]], **kwargs: Any
-) -> Iterator[AsyncVectorEnv[Any, Any]]:
+def workers(*env_fns: Callable[[], gym.Env[Any, Any]], **kwargs: Any) -> Iterator[AsyncVectorEnv[Any, Any]]:
     envs = AsyncVectorEnv(list(env_fns), **kwargs)
     try:
         yield envs
@@ -370,9 +368,7 @@ def test_flatten_within_other_spaces(space: gym.Space[Any]) -> None:
         (b"abc", TypeError, "text must be a str, as Unicode(5) says, got bytes"),
     ],
 )
-def test_flatten_refuses_what_does_not_fit(
-    value: Any, error: type[Exception], message: str
-) -> None:
+def test_flatten_refuses_what_does_not_fit(value: Any, error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=re.escape(message)):
         flatten(Unicode(5), value)
 
@@ -533,9 +529,7 @@ def test_shared_memory_has_a_limit_that_says_what_to_do() -> None:
     with pytest.raises(CustomSpaceError, match=message):
         create_shared_memory(Dict({"x": Discrete(2), "y": Unicode()}), n=rows + 1)
     with pytest.raises(ValueError, match="shared_memory=False") as failure:
-        AsyncVectorEnv(
-            [partial(gym.wrappers.TransformObservation, Talker(), str, Unicode(1 << 40))]
-        )
+        AsyncVectorEnv([partial(gym.wrappers.TransformObservation, Talker(), str, Unicode(1 << 40))])
     assert isinstance(failure.value.__cause__, CustomSpaceError)
 
 
@@ -551,9 +545,7 @@ def test_shared_memory_has_a_limit_that_says_what_to_do() -> None:
         (7, TypeError, "observation of environment 1 must be a str, as Unicode(5) says, got int"),
     ],
 )
-def test_writing_refuses_what_does_not_fit(
-    value: Any, error: type[Exception], message: str
-) -> None:
+def test_writing_refuses_what_does_not_fit(value: Any, error: type[Exception], message: str) -> None:
     memory = create_shared_memory(Unicode(5), n=2)
     write_to_shared_memory(Unicode(5), 1, "kept", memory)
     with pytest.raises(error, match=f"^{re.escape(message)}$"):

@@ -81,9 +81,7 @@ def test_prompts_templates_and_worked_examples() -> None:
     )
     obs, info = env.reset(options={"index": 0})
     assert [m["role"] for m in info["messages"]] == ["system", "user", "assistant", "user"]
-    assert obs == (
-        "Be brief.\n\nUser: 1+1?\n\nAssistant: 2\n\nUser: Add 2+2? now, {not a field}"
-    )
+    assert obs == ("Be brief.\n\nUser: 1+1?\n\nAssistant: 2\n\nUser: Add 2+2? now, {not a field}")
     obs, info = env.reset(options={"index": 1})
     assert (obs, len(info["messages"])) == ("as it is", 1)
     assert env.reset(options={"index": 2})[1]["messages"][-1]["content"] == "plain text"

@@ -12,7 +12,7 @@ import asyncio
 import concurrent.futures
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 from textgym.rollouts.stepping import is_blocking
@@ -225,7 +225,7 @@ class Rollout:
         self._on_group = on_group
         self._began = time.monotonic()
         try:
-            tasks = iter(self._owed())  # opens the run directory: before the first paid call
+            tasks = self._owed()  # opens the run directory: before the first paid call
             preflight = getattr(self.policy, "preflight", None)
             if preflight is not None:
                 await preflight()
@@ -240,12 +240,14 @@ class Rollout:
                 self._directory.close()
                 self._directory = None
 
-    def _owed(self) -> list[EpisodeTask]:
-        tasks = list(self.plan.tasks())
+    def _owed(self) -> Iterator[EpisodeTask]:
+        tasks = self.plan.tasks()
         if self._out is None:
             return tasks
         begin = RunDirectory.resume if self._resume else RunDirectory.create
         directory = self._directory = begin(self._out, self.plan.config())
+        if not directory.done:
+            return tasks
         owed = []
         for task in tasks:
             done = directory.done.get(directory.key(task.group_id, task.sample))
@@ -253,9 +255,9 @@ class Rollout:
                 owed.append(task)
             else:
                 self._keep(done)
-        return owed
+        return iter(owed)
 
-    async def _work(self, tasks: Any) -> None:
+    async def _work(self, tasks: Iterator[EpisodeTask]) -> None:
         count = min(self.max_concurrency, self.plan.num_episodes)
         workers = [asyncio.ensure_future(self._worker(tasks)) for _ in range(count)]
         try:
@@ -267,7 +269,7 @@ class Rollout:
                 worker.cancel()
             await asyncio.gather(*workers, return_exceptions=True)
 
-    async def _worker(self, tasks: Any) -> None:
+    async def _worker(self, tasks: Iterator[EpisodeTask]) -> None:
         plan, env = self.plan, None
         try:
             for task in tasks:
@@ -279,6 +281,7 @@ class Rollout:
                     env.close()  # whatever broke may have left it half-way: start over with a new one
                     env = None
                 self._finish(trajectory)
+                await asyncio.sleep(0)  # a policy that never waits must not shut out everybody else
         finally:
             if env is not None:
                 env.close()

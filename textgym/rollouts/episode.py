@@ -217,7 +217,7 @@ class _Episode:
             action=action,
             finish_reason=completion.finish_reason,
             usage=completion.usage,
-            latency=latency,
+            latency=round(latency, 6),
         )
         self._record_tokens(step, completion)
         spent, usage = self.spent, completion.usage
@@ -243,6 +243,8 @@ class _Episode:
             return
         if completion.token_ids is None or completion.prompt_token_ids is None:
             self.tokens_known, self.tokens = False, None  # half a record would be a wrong one
+            for earlier in self.steps:
+                earlier.prompt_end = earlier.completion_end = None
             return
         if self.tokens is None:
             self.tokens = TokenStream()
@@ -342,7 +344,7 @@ class _Episode:
             error=self.error,
             policy=task.policy,
             policy_version=self.policy_version,
-            seconds=time.monotonic() - self.started,
+            seconds=round(time.monotonic() - self.started, 6),
         )
         judge = getattr(self.env.unwrapped, "success", None)
         if self.error is None and callable(judge):

@@ -31,7 +31,7 @@ async def areset(
 ) -> tuple[Any, dict[str, Any]]:
     """Await ``env.reset``; arguments and errors are those of ``reset``."""
     inner = _past_watchers(env)
-    method = getattr(inner, "areset", None)
+    method = None if is_blocking(inner) else getattr(inner, "areset", None)
     if method is None:
         return await asyncio.to_thread(env.reset, seed=seed, options=options)
     result: tuple[Any, dict[str, Any]] = await method(seed=seed, options=options)
@@ -44,7 +44,8 @@ async def areset(
 
 async def astep(env: gym.Env[Any, Any], action: Any) -> Transition:
     """Await ``env.step``; arguments, result and errors are those of ``step``."""
-    method = getattr(_past_watchers(env), "astep", None)
+    inner = _past_watchers(env)
+    method = None if is_blocking(inner) else getattr(inner, "astep", None)
     if method is None:
         transition: Any = await asyncio.to_thread(env.step, action)
         return transition  # type: ignore[no-any-return]
@@ -60,7 +61,7 @@ async def atruncate(env: gym.Env[Any, Any], reason: StopReason) -> Transition | 
     layer = truncatable(env)
     if layer is None:
         return None
-    method = getattr(layer, "atruncate", None)
+    method = None if is_blocking(layer) else getattr(layer, "atruncate", None)
     if method is None:
         return await asyncio.to_thread(layer.truncate, reason)
     return await method(reason)  # type: ignore[no-any-return]
@@ -76,8 +77,9 @@ def truncatable(env: Any) -> Any:
 
 
 def is_blocking(env: Any) -> bool:
-    """Whether stepping this environment may block a thread: True for what is not textgym's."""
+    """Whether stepping this environment may block its thread.
+
+    True for what has no ``astep`` (whatever is not textgym's) and where ``metadata["blocking"]`` says so.
+    """
     inner = _past_watchers(env)
-    if not hasattr(inner, "astep"):
-        return True
-    return bool((inner.metadata or {}).get("blocking", False))
+    return not hasattr(inner, "astep") or bool(inner.metadata.get("blocking"))

@@ -115,7 +115,7 @@ class RunDirectory:
                 _compare(head.get("config") or {}, directory.config, directory.path)
                 directory.seconds = float(head.get("seconds") or 0.0)
                 _mend(directory.path / "episodes.jsonl")
-                for key, trajectory in _episodes(directory.path):
+                for key, trajectory in _episodes(directory.path, directory.config):
                     if trajectory.error is None:
                         directory.done[key] = trajectory
                     else:
@@ -185,7 +185,10 @@ class RunDirectory:
         if self._writer is None:
             raise RunError(f"{self.path} is closed")
         key = self.key(trajectory.group_id, trajectory.sample)
-        body = jsontext.dumps(trajectory.to_dict())
+        record = trajectory.to_dict()
+        if record["env_kwargs"] == self.config.get("env_kwargs"):
+            del record["env_kwargs"]  # run.json has them, and they may hold a whole dataset
+        body = jsontext.dumps(record)
         self._writer.put(b'{"key":"%s","crc":%d%s%s}\n' % (key.encode(), crc32(body), _EPISODE, body))
 
     def flush(self) -> None:
@@ -348,9 +351,9 @@ def load(path: str | Path) -> Run:
     """
     path = Path(path)
     head = _head(path)
-    trajectories = dict(_episodes(path))
-    seconds = head.get("seconds")
-    return Run(list(trajectories.values()), head.get("config") or {}, seconds)
+    config = head.get("config") or {}
+    trajectories = dict(_episodes(path, config))
+    return Run(list(trajectories.values()), config, head.get("seconds"))
 
 
 def _head(path: Path) -> dict[str, Any]:
@@ -365,20 +368,20 @@ def _head(path: Path) -> dict[str, Any]:
     return head
 
 
-def _episodes(path: Path) -> Iterator[tuple[str, Trajectory]]:
+def _episodes(path: Path, config: Mapping[str, Any]) -> Iterator[tuple[str, Trajectory]]:
     file = path / "episodes.jsonl"
     if not file.exists():
         return
     with file.open("rb") as lines:
         for number, line in enumerate(lines, 1):
-            record = _record(line)
+            record = _record(line, config)
             if record is None:
                 log.warning("%s line %d is torn or damaged: its episode is owed again", file, number)
             else:
                 yield record
 
 
-def _record(line: bytes) -> tuple[str, Trajectory] | None:
+def _record(line: bytes, config: Mapping[str, Any]) -> tuple[str, Trajectory] | None:
     start = line.find(_EPISODE)
     if start < 0 or not line.endswith(b"}\n"):
         return None
@@ -387,7 +390,8 @@ def _record(line: bytes) -> tuple[str, Trajectory] | None:
         head = jsontext.loads(line[:start] + b"}")
         if head["crc"] != crc32(body):
             return None
-        return str(head["key"]), Trajectory.from_dict(jsontext.loads(body))
+        record = {"env_kwargs": config.get("env_kwargs") or {}, **jsontext.loads(body)}
+        return str(head["key"]), Trajectory.from_dict(record)
     except (KeyError, TypeError, ValueError):
         return None
 

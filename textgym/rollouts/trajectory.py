@@ -94,7 +94,7 @@ class Step:
             "usage": self.usage.to_dict(),
             "prompt_end": self.prompt_end,
             "completion_end": self.completion_end,
-            "latency": round(self.latency, 6),
+            "latency": self.latency,
         }
 
     @classmethod
@@ -206,7 +206,7 @@ class Trajectory:
             },
             "policy": self.policy,
             "policy_version": self.policy_version,
-            "seconds": round(self.seconds, 6),
+            "seconds": self.seconds,
         }
 
     @classmethod
