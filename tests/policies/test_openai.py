@@ -267,6 +267,7 @@ def test_prompt_ids_per_choice_as_sglang_reports_them():
         ({"max_connections": 0}, "max_connections"),
         ({"max_response_bytes": 1.5}, "max_response_bytes"),
         ({"api_key": "a\nb"}, "api_key"),
+        ({"api_key": 3}, "api_key is of type int"),
         ({"headers": {"X": "a\r\nb"}}, "headers"),
         ({"client": object(), "base_url": "http://x/v1"}, "both given"),
     ],
@@ -403,6 +404,25 @@ def test_connections_are_bounded_and_reused():
     with MockModelServer() as server:
         ask(OpenAIPolicy("m", base_url=server.base_url), *[turn()] * 300)
     assert server.counters["chat"] == 300
+
+
+def test_connections_fit_into_the_limit_on_open_files():
+    code = """
+import asyncio, resource, sys
+resource.setrlimit(resource.RLIMIT_NOFILE, (160, 160))
+from textgym.policies.openai import OpenAIPolicy
+from textgym.types import CompletionRequest
+async def main():
+    async with OpenAIPolicy("m", base_url=sys.argv[1], max_retries=0) as policy:
+        await asyncio.gather(*(policy.complete(CompletionRequest(messages=[])) for _ in range(200)))
+asyncio.run(main())
+"""
+    with MockModelServer(latency=0.01) as server:
+        command = [sys.executable, "-c", code, server.base_url]
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+        subprocess.run(command, check=True, timeout=20, env=environment)
+    assert server.counters["chat"] == 200
+    assert 1 <= server.peak_in_flight <= 32
 
 
 def test_a_cancelled_request_is_given_up_on_both_sides():

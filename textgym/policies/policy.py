@@ -101,9 +101,7 @@ def as_policy(policy: Any) -> Policy:
         ConfigError: It is neither.
     """
     if isinstance(policy, type):
-        raise ConfigError(
-            f"policy is the class {policy.__name__}: pass an instance, {policy.__name__}(…)"
-        )
+        raise ConfigError(f"policy is the class {policy.__name__}: pass an instance, {policy.__name__}(…)")
     if isinstance(policy, Policy):
         return policy
     if callable(policy):
