@@ -22,7 +22,7 @@ def cut(text: str, limit: int) -> str:
 
     Example:
         >>> cut("a" * 100, 60)
-        'aaaaaaaaaaaaaaaaaaaaaaaaaaaa [… cut: 100 characters, limit 60]'
+        'aaaaaaaaaaaaaaaaaaaaaaaaaa [… cut: 100 characters, limit 60]'
         >>> len(_)
         60
     """
