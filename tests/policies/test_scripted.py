@@ -79,7 +79,7 @@ def test_a_person_answers_one_or_several_lines() -> None:
         "textgym/GuessNumber-v0", HumanPolicy(read, shown.append), num_examples=1, limits=Limits(turns=2)
     )
     assert [step.action for step in run[0].steps] == ["50", "first\n<guess>25</guess>"]
-    assert "I am thinking of a whole number" in shown[0]
+    assert "I am thinking of a whole number" in shown[1]
     run = textgym.rollout("textgym/GuessNumber-v0", HumanPolicy(read, shown.append), num_examples=1)
     assert run[0].error is not None
     assert "input ended" in run[0].error.message

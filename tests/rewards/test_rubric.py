@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from textgym.errors import ConfigError, RewardError
-from textgym.rewards import Rubric
+from textgym.rewards import Rubric, Score, group_reward
 
 
 def right(completion: str, answer: str) -> bool:
@@ -128,3 +128,52 @@ def test_rewards_sum_to_the_reward(pairs: list[tuple[float, float]]) -> None:
     score = rubric.score_sync()
     assert score.reward == pytest.approx(sum(score.rewards.values()))
     assert len(score.rewards) + len(score.metrics) == len(pairs)
+
+
+def test_gates_multiply_and_spare_the_rest() -> None:
+    calls = []
+
+    def costly(completion: str) -> float:
+        calls.append(completion)
+        return 1.0
+
+    rubric = Rubric([costly], weights=[2.0]).add(lambda completion: len(completion) / 4, name="long", gate=True)
+    assert rubric.score_sync(completion="ab") == Score(1.0, {"costly": 1.0}, {"long": 0.5})
+    assert rubric.score_sync(completion="") == Score(0.0, {"costly": 0.0}, {"long": 0.0})
+    assert calls == ["ab"]
+    with pytest.raises(RewardError, match="gate 'long' returned 1.25"):
+        rubric.score_sync(completion="abcde")
+
+
+def member(completion: str, reward: float = 0.0) -> dict[str, object]:
+    return {"completion": completion, "reward": reward, "answer": "42", "state": {}, "messages": []}
+
+
+def test_group_functions_see_all_members_and_no_step() -> None:
+    @group_reward
+    def longest(completions: list[str], rewards: list[float], answer: str) -> list[bool]:
+        assert (rewards, answer) == ([0.5, 1.0], "42")
+        return [len(text) == max(map(len, completions)) for text in completions]
+
+    rubric = Rubric([right, longest], weights=[1.0, 0.5])
+    assert rubric.score_sync(completion="42", answer="42").rewards == {"right": 1.0}
+    scores = asyncio.run(rubric.score_group([member("a", 0.5), member("bb", 1.0)]))
+    assert [score.rewards for score in scores] == [{"longest": 0.0}, {"longest": 0.5}]
+    with pytest.raises(RewardError, match="'longest' compares members and only 1 of the group is valid"):
+        asyncio.run(rubric.score_group([member("a")]))
+
+
+@pytest.mark.parametrize("row", [[1.0], 1.0, "ab", [1.0, None], {"a": [1.0]}])
+def test_a_group_function_gives_one_number_a_member(row: object) -> None:
+    rubric = Rubric().add(lambda: row, name="odd", group=True)
+    with pytest.raises(RewardError, match="odd"):
+        asyncio.run(rubric.score_group([member("a"), member("b")]))
+
+
+def test_group_functions_may_be_async_give_components_and_be_metrics() -> None:
+    async def parts(completions: list[str]) -> dict[str, list[int]]:
+        return {"length": [len(text) for text in completions], "one": [1 for _ in completions]}
+
+    rubric = Rubric().add(parts, group=True).add(lambda completions: [7, 8], 0.0, "seen", group=True)
+    scores = asyncio.run(rubric.score_group([member("a"), member("bb")]))
+    assert scores[1] == Score(3.0, {"length": 2.0, "one": 1.0}, {"seen": 8.0})

@@ -6,8 +6,9 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from textgym.policies.human import HumanPolicy
 from textgym.policies.policy import FunctionPolicy, Policy, PolicyLike, as_policy, policy_name
-from textgym.policies.scripted import HumanPolicy, OraclePolicy, RandomPolicy, ScriptedPolicy
+from textgym.policies.scripted import OraclePolicy, RandomPolicy, ScriptedPolicy
 
 if TYPE_CHECKING:
     from textgym.policies.openai import OpenAIPolicy

@@ -1,13 +1,11 @@
-"""Policies without a model: written answers, the oracle, random text, a person at the keyboard.
+"""Policies without a model: written answers, the oracle, random text.
 
-Invariant: none of them needs the network, and apart from the person each gives the same answer to the same
-request (an iterator of answers is used up in the order of the calls).
+Invariant: none of them needs the network, and each gives the same answer to the same request (an iterator of
+answers is used up in the order of the calls).
 """
 
 from __future__ import annotations
 
-import asyncio
-import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from inspect import isawaitable
 from typing import Any
@@ -15,9 +13,9 @@ from typing import Any
 from textgym import seeding
 from textgym.errors import ConfigError, PolicyError
 from textgym.policies.policy import as_completion
-from textgym.types import Completion, CompletionRequest, FinishReason
+from textgym.types import Completion, CompletionRequest
 
-__all__ = ["HumanPolicy", "OraclePolicy", "RandomPolicy", "ScriptedPolicy"]
+__all__ = ["OraclePolicy", "RandomPolicy", "ScriptedPolicy"]
 
 
 class ScriptedPolicy:
@@ -124,44 +122,3 @@ class RandomPolicy:
             raise ConfigError("the random policy needs the environment's action space")
         space.seed(seeding.mix(request.seed or 0, "random", request.turn))
         return Completion(text=str(space.sample()))
-
-
-class HumanPolicy:
-    """Asks a person: shows the observation and reads the answer, a line or, after ``\"\"\"``, several.
-
-    Args:
-        read: Reads one line, without its end; raises EOFError at the end. By default ``input``.
-        write: Shows a text. By default standard output.
-    """
-
-    name = "human"
-
-    def __init__(
-        self, read: Callable[[str], str] | None = None, write: Callable[[str], Any] | None = None
-    ) -> None:
-        self._read = read or input
-        self._write = write or (lambda text: sys.stdout.write(text + "\n"))
-        self._turn = asyncio.Lock()
-
-    async def complete(self, request: CompletionRequest) -> Completion:
-        """Ask once; episodes that run at the same time wait for each other.
-
-        Raises:
-            PolicyError: The input has ended.
-        """
-        async with self._turn:
-            self._write(f"\n{request.observation}\n")
-            try:
-                text = await asyncio.to_thread(self._answer)
-            except EOFError:
-                raise PolicyError("the input ended before the episode did") from None
-        return Completion(text=text, finish_reason=FinishReason.STOP)
-
-    def _answer(self) -> str:
-        line = self._read("> ")
-        if line.strip() != '"""':
-            return line
-        lines = []
-        while (line := self._read("… ")).strip() != '"""':
-            lines.append(line)
-        return "\n".join(lines)

@@ -80,7 +80,7 @@ def affordable_connections(wanted: int) -> int:
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft == resource.RLIM_INFINITY:
         return wanted
-    return max(1, min(wanted, soft - _OTHER_FILES))
+    return max(1, min(wanted, max(soft - _OTHER_FILES, soft // 2)))
 
 
 class Transport(Protocol):

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import contextlib
+import signal
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
@@ -230,15 +232,14 @@ class Rollout:
             if preflight is not None:
                 await preflight()
             await self._work(tasks)
-            self._seconds = time.monotonic() - self._began
-            if self._directory is not None:
-                self._seconds = self._directory.finish(self._seconds)
         except AuthenticationFailed as error:
             raise RunAborted(str(error), run=self.partial()) from error
         finally:
-            if self._directory is not None:
-                self._directory.close()
-                self._directory = None
+            self._seconds = time.monotonic() - self._began
+            directory, self._directory = self._directory, None
+            if directory is not None:
+                with directory:
+                    self._seconds = directory.finish(self._seconds)
 
     def _owed(self) -> Iterator[EpisodeTask]:
         tasks = self.plan.tasks()
@@ -329,8 +330,40 @@ def _run(whole: Coroutine[Any, Any, T]) -> T:
         factory = None
     else:
         factory = uvloop.new_event_loop
+    mine = threading.current_thread() is threading.main_thread()
+    usual = mine and signal.getsignal(signal.SIGINT) is signal.default_int_handler
     with asyncio.Runner(loop_factory=factory) as runner:
-        return runner.run(whole)
+        return runner.run(_interruptible(whole) if usual else whole)
+
+
+async def _interruptible(whole: Coroutine[Any, Any, T]) -> T:
+    """Let Ctrl-C cancel the work even while the loop sleeps; a second one ends it at once.
+
+    A handler of the loop's own wakes it up. The one that ``asyncio.Runner`` installs can miss a signal that
+    comes just before the loop falls asleep.
+    """
+    work = asyncio.ensure_future(whole)
+    loop = asyncio.get_running_loop()
+    interrupted = False
+
+    def interrupt() -> None:
+        nonlocal interrupted
+        if interrupted:
+            raise KeyboardInterrupt
+        interrupted = True
+        work.cancel()
+
+    with contextlib.suppress(NotImplementedError):  # on Windows the Runner's handler has to do
+        loop.add_signal_handler(signal.SIGINT, interrupt)
+    try:
+        return await work
+    except asyncio.CancelledError:
+        if interrupted:
+            raise KeyboardInterrupt from None
+        raise
+    finally:
+        with contextlib.suppress(NotImplementedError):
+            loop.remove_signal_handler(signal.SIGINT)
 
 
 def _in_thread(whole: Coroutine[Any, Any, T]) -> T:
