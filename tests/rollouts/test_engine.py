@@ -6,6 +6,7 @@ import asyncio
 import math
 import threading
 import time
+from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
@@ -13,7 +14,7 @@ import numpy as np
 import pytest
 
 import textgym
-from textgym import Completion, CompletionRequest, Limits, Sampling, SingleTurnEnv, StopReason, Usage
+from textgym import Completion, CompletionRequest, Limits, Rubric, Sampling, SingleTurnEnv, StopReason, Usage
 from textgym.errors import (
     AuthenticationFailed,
     ConfigError,
@@ -21,6 +22,7 @@ from textgym.errors import (
     PolicyError,
     RunAborted,
 )
+from textgym.rewards import group_reward
 from textgym.rollouts import Boundary
 from textgym.rollouts.plan import group_seed
 
@@ -436,3 +438,66 @@ def test_half_a_token_record_is_none() -> None:
     )
     assert trajectory.tokens is None
     assert [(s.prompt_end, s.completion_end) for s in trajectory.steps] == [(None, None)] * 2
+
+
+def unequal() -> SingleTurnEnv:
+    def length(completion: str) -> float:
+        return float(len(completion))
+
+    @group_reward
+    def above_mean(completions: list[str], rewards: list[float]) -> list[bool]:
+        mean = sum(map(len, completions)) / len(completions)
+        assert rewards == [float(len(text)) for text in completions]
+        return [len(text) > mean for text in completions]
+
+    return SingleTurnEnv(ROWS, Rubric([length, above_mean]))
+
+
+def test_members_are_compared_without_those_that_failed() -> None:
+    def policy(request: CompletionRequest) -> str:
+        if request.sample in (2, 5):
+            raise PolicyError("gone")
+        return "x" * request.sample
+
+    run = textgym.rollout(unequal, textgym.ScriptedPolicy(policy), num_examples=64, group_size=8)
+    assert len(run) == 512
+    for group in run.groups:
+        # 0, 1, 3, 4, 6, 7 characters: the mean is 3.5, and failed members have no part in it
+        assert group.rewards == [0.0, 1.0, None, 3.0, 4.0 + 1, None, 6.0 + 1, 7.0 + 1]
+        assert group[7].rewards == {"length": 7.0, "above_mean": 1.0}
+        assert sum(step.reward for step in group[7].steps) == 7.0
+        assert [t.error is not None for t in group] == [s in (2, 5) for s in range(8)]
+
+
+def test_a_group_with_one_valid_member_is_an_error() -> None:
+    run = textgym.rollout(unequal, sometimes(PolicyError("gone"), every=2), num_examples=3, group_size=2)
+    assert len(run.errors) == 6
+    error = run[0].error
+    assert error is not None
+    assert (error.boundary, run[0].reward) == (Boundary.REWARD, None)
+    assert "only 1 of the group is valid" in error.message
+
+
+def test_a_bare_episode_refuses_group_functions() -> None:
+    with pytest.raises(ConfigError, match="above_mean.*textgym.rollout"):
+        unequal().reset(seed=0)
+
+
+def test_compared_groups_are_resumed_whole(tmp_path: Path) -> None:
+    def policy(request: CompletionRequest) -> str:
+        return "x" * (1 + request.sample)
+
+    arguments: dict[str, Any] = {"num_examples": 5, "group_size": 3, "out": tmp_path / "run"}
+    whole = textgym.rollout(unequal, textgym.ScriptedPolicy(policy), **arguments)
+    path = tmp_path / "run" / "episodes.jsonl"
+    path.write_bytes(b"".join(path.read_bytes().splitlines(keepends=True)[:8]))
+    asked: list[int] = []
+
+    def counting(request: CompletionRequest) -> str:
+        asked.append(request.sample)
+        return policy(request)
+
+    resumed = textgym.rollout(unequal, textgym.ScriptedPolicy(counting), resume=True, **arguments)
+    assert sorted(asked) == sorted([0, 1, 2] * 3)  # two whole groups were kept
+    assert [t.reward for t in resumed] == [t.reward for t in whole]
+    assert [t.reward for t in textgym.Run.load(tmp_path / "run")] == [t.reward for t in whole]

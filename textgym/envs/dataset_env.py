@@ -7,7 +7,7 @@ the rubric are shared between copies of the environment and never written to.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -20,7 +20,7 @@ from textgym.envs.text_env import Ending, Opening, Setting, TextEnv
 from textgym.errors import ConfigError
 from textgym.hooks import flow, settle
 from textgym.parsers import Parser
-from textgym.rewards import Rubric, exact_match
+from textgym.rewards import Rubric, Score, exact_match
 from textgym.types import Example, Message, StopReason
 
 __all__ = ["DatasetEnv"]
@@ -90,6 +90,7 @@ class DatasetEnv(TextEnv):
         self.task_templates = dict(task_templates or {})
         self.example: Example | None = None
         self.state: dict[str, Any] = {}
+        self._stopped = StopReason.COMPLETED
 
     # Which row.
 
@@ -133,6 +134,12 @@ class DatasetEnv(TextEnv):
     @flow
     async def begin(self, setting: Setting) -> Opening:
         """Choose the row, make its prompt and the episode's state."""
+        if self.compares_members and not self.in_group:
+            names = ", ".join(function.name for function in self.rubric.group_functions)
+            raise ConfigError(
+                f"the rubric of {type(self).__name__} compares the members of a group ({names}), which a "
+                "single episode cannot: play it with textgym.rollout(…, group_size=2 or more)"
+            )
         example = self._choose(setting)
         self.example = example
         self.setting = setting
@@ -174,7 +181,7 @@ class DatasetEnv(TextEnv):
     @flow
     async def finish(self, reason: StopReason) -> Ending:
         """Judge the episode by ``score_rollout`` or the rubric, and show the gold answer."""
-        example = self._current()
+        example, self._stopped = self._current(), reason
         score = await self._scorer().flow(self.scoring_arguments(reason))
         info = {} if example.answer is None else {"answer": str(example.answer)}
         return Ending(rewards=score.rewards, metrics=score.metrics, info=info)
@@ -182,6 +189,19 @@ class DatasetEnv(TextEnv):
     score_rollout: Any = None
     """Override as a method to judge without a rubric: it names the arguments that it wants as a reward
     function does and returns a number or ``{name: number}``; it may be a coroutine function."""
+
+    @property
+    def compares_members(self) -> bool:  # type: ignore[override]
+        """Whether the rubric has functions that compare the members of a group."""
+        return bool(self.rubric.group_functions)
+
+    def group_member(self) -> Mapping[str, Any]:
+        """The scoring arguments of the episode that has just ended."""
+        return self.scoring_arguments(self._stopped)
+
+    async def score_group(self, members: Sequence[Mapping[str, Any]]) -> Sequence[Score]:
+        """Compare the members of a finished group by the rubric. Raises as ``Rubric.score_group``."""
+        return await self.rubric.score_group(members)
 
     def _scorer(self) -> Rubric:
         if self.score_rollout is None:

@@ -161,6 +161,8 @@ class TextEnv(gym.Env[str, str]):
         self.action_space = Unicode(max_action)
         self.render_mode = render_mode
         self.message_type = message_type
+        self.in_group = False
+        """Whether somebody plays whole groups and scores them (the rollout engine, a group vector env)."""
         self._episode: _Episode | None = None
         self._ended: _Episode | None = None
         self._order_seed: int | None = None
@@ -204,6 +206,27 @@ class TextEnv(gym.Env[str, str]):
     def oracle(self) -> str | None:
         """An action that a perfect policy would take now, or None if the task knows none."""
         return None
+
+    compares_members: bool = False
+    """Whether the members of a group are compared when the last one has ended."""
+
+    def group_member(self) -> Mapping[str, Any]:
+        """What ``score_group`` needs of the episode that has just ended."""
+        raise NotImplementedError(f"{type(self).__name__} does not compare the members of a group")
+
+    async def score_group(self, members: Sequence[Mapping[str, Any]]) -> Sequence[Any]:
+        """Compare the members of a finished group.
+
+        Args:
+            members: ``group_member()`` of each valid member, with its ``reward`` so far.
+
+        Returns:
+            One ``Score`` a member: what it earns on top of its own reward.
+
+        Raises:
+            RewardError: The comparison failed, or there are fewer than two members.
+        """
+        raise NotImplementedError(f"{type(self).__name__} does not compare the members of a group")
 
     def max_return(self) -> float:
         """The highest return that this very instance allows; the oracle attains it."""

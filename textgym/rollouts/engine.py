@@ -14,6 +14,7 @@ import contextlib
 import signal
 import threading
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
@@ -21,6 +22,7 @@ from textgym.rollouts.stepping import is_blocking
 from textgym.errors import AuthenticationFailed, ConfigError, RunAborted
 from textgym.policies.policy import PolicyLike, as_policy
 from textgym.rollouts.episode import EpisodeTask, run_episode
+from textgym.rollouts.grouping import Grouping
 from textgym.rollouts.limits import Limits
 from textgym.rollouts.plan import EnvLike, Plan
 from textgym.rollouts.run import Group, Run
@@ -185,7 +187,9 @@ class Rollout:
         self._raise = on_error == "raise"
         self._on_result = on_result
         self._finished: list[Trajectory] = []
-        self._open_groups: dict[int, list[Trajectory]] = {}
+        judge = self.plan.source.prototype.unwrapped
+        compares = bool(getattr(judge, "compares_members", False))
+        self._groups = Grouping(group_size, judge if compares else None)
         self._on_group: Callable[[Group], None] | None = None
         self._directory: RunDirectory | None = None
         self._began = time.monotonic()
@@ -249,14 +253,15 @@ class Rollout:
         directory = self._directory = begin(self._out, self.plan.config())
         if not directory.done:
             return tasks
-        owed = []
-        for task in tasks:
-            done = directory.done.get(directory.key(task.group_id, task.sample))
-            if done is None:
-                owed.append(task)
-            else:
-                self._keep(done)
-        return iter(owed)
+        done = {(t.group_id, t.sample): t for t in directory.done.values()}
+        if self._groups.compares:  # a group is compared whole or not at all
+            counts = Counter(group for group, _ in done)
+            done = {key: t for key, t in done.items() if counts[key[0]] == self.plan.group_size}
+        self._finished.extend(done.values())
+        for group in self._groups.restore(done.values()):
+            if self._on_group is not None:
+                self._on_group(group)
+        return (task for task in list(tasks) if (task.group_id, task.sample) not in done)
 
     async def _work(self, tasks: Iterator[EpisodeTask]) -> None:
         count = min(self.max_concurrency, self.plan.num_episodes)
@@ -276,37 +281,42 @@ class Rollout:
             for task in tasks:
                 if env is None:
                     env = plan.source.take()
+                    env.unwrapped.in_group = True  # type: ignore[attr-defined]
                 trajectory = await run_episode(env, self.policy, task, plan.sampling, plan.limits)
+                await self._finish(trajectory, env)
                 failed = trajectory.error
                 if failed is not None and failed.boundary is not Boundary.POLICY:
                     env.close()  # whatever broke may have left it half-way: start over with a new one
                     env = None
-                self._finish(trajectory)
                 await asyncio.sleep(0)  # a policy that never waits must not shut out everybody else
         finally:
             if env is not None:
                 env.close()
 
-    def _finish(self, trajectory: Trajectory) -> None:
+    async def _finish(self, trajectory: Trajectory, env: Any) -> None:
+        groups, member = self._groups, None
+        if not groups.compares:
+            self._record(trajectory)
+        elif trajectory.error is None:
+            member = env.unwrapped.group_member()
+        if groups.add(trajectory, member):
+            group = await groups.close(trajectory.group_id)
+            if groups.compares:
+                for compared in group:
+                    self._record(compared)
+            if self._on_group is not None:
+                self._on_group(group)
+
+    def _record(self, trajectory: Trajectory) -> None:
         if self._directory is not None:
             self._directory.append(trajectory)
-        self._keep(trajectory)
+        self._finished.append(trajectory)
         if self._on_result is not None:
             self._on_result(trajectory)
         if trajectory.error is not None:
             if self._raise:
                 raise RunAborted(str(trajectory.error), run=self.partial())
             self._stop_if_all_fail_alike()
-
-    def _keep(self, trajectory: Trajectory) -> None:
-        self._finished.append(trajectory)
-        members = self._open_groups.setdefault(trajectory.group_id, [])
-        members.append(trajectory)
-        if len(members) == self.plan.group_size:
-            del self._open_groups[trajectory.group_id]
-            if self._on_group is not None:
-                members.sort(key=lambda member: member.sample)
-                self._on_group(Group(trajectory.group_id, tuple(members)))
 
     def _stop_if_all_fail_alike(self) -> None:
         if len(self._finished) != min(ALIKE, self.plan.num_episodes) or len(self._finished) < 2:
