@@ -8,17 +8,20 @@ which neighbouring runs would share their instances). Nothing here reads or writ
 from __future__ import annotations
 
 import json
+from functools import lru_cache
 from hashlib import blake2b
 from typing import Any
 
 import numpy as np
 
-__all__ = ["SEED_BITS", "content_id", "generator", "mix", "permutation"]
+__all__ = ["SEED_BITS", "SHUFFLE_BLOCK", "content_id", "generator", "mix", "ordered", "permutation"]
 
 _encode = json.JSONEncoder(sort_keys=True, ensure_ascii=True, default=repr).encode
 
 SEED_BITS = 53
 """Seeds are below 2**53, so that every JSON reader in every language keeps them exactly."""
+SHUFFLE_BLOCK = 1024
+"""Rows of a dataset without end are visited in seeded order within consecutive blocks of this many."""
 
 
 def mix(*key: int | str) -> int:
@@ -64,6 +67,33 @@ def permutation(seed: int, stream: str, index: int, n: int) -> np.ndarray[Any, n
         int64 array of shape ``(n,)``.
     """
     return generator(seed, stream, index).permutation(n)
+
+
+def ordered(seed: int, position: int, size: int | None) -> int:
+    """The row at a position of the seeded order in which a dataset is visited.
+
+    Args:
+        seed: Fixes the order.
+        position: How many rows were visited before, at least 0.
+        size: Rows of the dataset: every epoch is a permutation of its own. None is a dataset without end, whose
+            consecutive blocks of ``SHUFFLE_BLOCK`` rows are permuted.
+
+    Returns:
+        The row.
+
+    Example:
+        >>> sorted(ordered(7, position, 5) for position in range(5))
+        [0, 1, 2, 3, 4]
+    """
+    block = SHUFFLE_BLOCK if size is None else size
+    epoch, place = divmod(position, block)
+    row = int(_order(seed, epoch, block)[place])
+    return row if size is not None else epoch * block + row
+
+
+@lru_cache(maxsize=8)
+def _order(seed: int, epoch: int, size: int) -> np.ndarray[Any, np.dtype[np.int64]]:
+    return permutation(seed, "order", epoch, size)
 
 
 def content_id(content: Any) -> str:

@@ -15,6 +15,7 @@ from typing import Any, TypeAlias
 from textgym.errors import ConfigError
 
 __all__ = [
+    "TERMINAL",
     "Completion",
     "CompletionRequest",
     "Example",
@@ -60,6 +61,10 @@ class StopReason(StrEnum):
     """The environment truncated the episode and gave no reason."""
     ERROR = "error"
     """The episode broke; its trajectory has an ``error`` and no reward."""
+
+
+TERMINAL = frozenset({StopReason.COMPLETED, StopReason.FAILED, StopReason.FORMAT, StopReason.OUT_OF_TURNS})
+"""The reasons with which the task itself ends; every other one truncates."""
 
 
 class FinishReason(StrEnum):

@@ -14,9 +14,9 @@ from typing import Any
 from textgym.cli import console
 from textgym.cli.exits import Exit
 from textgym.cli.settings import Settings
-from textgym.rollouts import Run, Summary
+from textgym.rollouts import Run, Summary, Trajectory
 
-__all__ = ["Outcome", "report"]
+__all__ = ["Outcome", "report", "show_ending"]
 
 _FAILURES_SHOWN = 3
 

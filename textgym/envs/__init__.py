@@ -1,13 +1,17 @@
 """Environments: the contract (``TextEnv``) and the kinds built on it."""
 
+from textgym.envs.chain import ChainEnv
 from textgym.envs.dataset_env import DatasetEnv
+from textgym.envs.mixture import MixtureEnv
 from textgym.envs.multi_turn import MultiTurnEnv
 from textgym.envs.single_turn import SingleTurnEnv
 from textgym.envs.text_env import Ending, Opening, Reply, Setting, TextEnv
 
 __all__ = [
+    "ChainEnv",
     "DatasetEnv",
     "Ending",
+    "MixtureEnv",
     "MultiTurnEnv",
     "Opening",
     "Reply",

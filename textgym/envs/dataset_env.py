@@ -8,14 +8,12 @@ the rubric are shared between copies of the environment and never written to.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from functools import lru_cache
 from typing import Any
-
-import numpy as np
 
 from textgym import seeding
 from textgym.datasets import Dataset, as_dataset
 from textgym.datasets.rows import as_example
+from textgym.envs.calls import RolloutCalls
 from textgym.envs.text_env import Ending, Opening, Setting, TextEnv
 from textgym.errors import ConfigError
 from textgym.hooks import flow, settle
@@ -25,11 +23,8 @@ from textgym.types import Example, Message, StopReason
 
 __all__ = ["DatasetEnv"]
 
-SHUFFLE_BLOCK = 1024
-"""Rows of an endless dataset are visited in seeded order within consecutive blocks of this many."""
 
-
-class DatasetEnv(TextEnv):
+class DatasetEnv(RolloutCalls, TextEnv):
     """Base of the environments that ask the rows of a dataset.
 
     Args:
@@ -45,6 +40,9 @@ class DatasetEnv(TextEnv):
         render_mode: None, ``"ansi"`` or ``"human"``.
         max_observation: Longest observation, in code points.
         max_action: Longest action, in code points.
+        client: Who answers in ``rollout`` and ``generate``, unless they name somebody else.
+        model: Likewise, the name of the model.
+        timeout: Likewise, longest time for one completion in seconds, all retries included.
         **attributes: Anything else becomes an attribute of the environment.
 
     Raises:
@@ -67,8 +65,13 @@ class DatasetEnv(TextEnv):
         render_mode: str | None = None,
         max_observation: int | None = None,
         max_action: int | None = None,
+        client: Any = None,
+        model: str | None = None,
+        timeout: float | None = None,
         **attributes: Any,
     ) -> None:
+        if timeout is not None and not (isinstance(timeout, int | float) and timeout > 0):
+            raise ConfigError(f"timeout is {timeout!r}: it must be a positive number of seconds, or None")
         bounds = {"max_observation": max_observation, "max_action": max_action}
         super().__init__(
             render_mode=render_mode,
@@ -82,6 +85,7 @@ class DatasetEnv(TextEnv):
                     f"its own {name!r}: choose another name or override it in a subclass"
                 )
             setattr(self, name, value)
+        self.client, self.model, self.timeout = client, model, timeout
         self.dataset: Dataset = as_dataset(dataset)
         self.parser = parser if parser is not None else Parser()
         self.rubric = rubric if rubric is not None else Rubric([exact_match])
@@ -103,7 +107,7 @@ class DatasetEnv(TextEnv):
         """Row of group ``group``: a seeded permutation an epoch; None for sampled datasets."""
         if hasattr(self.dataset, "sample"):
             return None
-        return _ordered(run_seed, group, self.dataset.size)
+        return seeding.ordered(run_seed, group, self.dataset.size)
 
     def _choose(self, setting: Setting) -> Example:
         options = setting.options
@@ -117,7 +121,7 @@ class DatasetEnv(TextEnv):
         sample = getattr(self.dataset, "sample", None)
         if sample is not None:
             return sample(setting.rng("example"))  # type: ignore[no-any-return]
-        return self.dataset[_ordered(setting.order_seed, setting.position, self.dataset.size)]
+        return self.dataset[seeding.ordered(setting.order_seed, setting.position, self.dataset.size)]
 
     def _row(self, index: Any) -> Example:
         size = self.dataset.size
@@ -254,16 +258,3 @@ def _few_shot(examples: Iterable[Mapping[str, Any]]) -> list[Message]:
                 "have a question and an answer"
             )
     return messages
-
-
-def _ordered(seed: int, position: int, size: int | None) -> int:
-    """The row at a position of the seeded order: a fresh permutation for every epoch or block."""
-    block = SHUFFLE_BLOCK if size is None else size
-    epoch, place = divmod(position, block)
-    row = int(_permutation(seed, epoch, block)[place])
-    return row if size is not None else epoch * block + row
-
-
-@lru_cache(maxsize=8)
-def _permutation(seed: int, epoch: int, size: int) -> np.ndarray[Any, np.dtype[np.int64]]:
-    return seeding.permutation(seed, "order", epoch, size)

@@ -14,7 +14,7 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 import gymnasium as gym
@@ -26,15 +26,12 @@ from textgym.envs.transcript import cut, prompt_text, transcript
 from textgym.errors import ConfigError, EnvError
 from textgym.hooks import adrive, drive, settle
 from textgym.spaces import Unicode
-from textgym.types import Message, StopReason, Transition
+from textgym.types import TERMINAL, Message, StopReason, Transition
 
-__all__ = ["MAX_CHARACTERS", "TERMINAL", "Ending", "Opening", "Reply", "Setting", "TextEnv"]
+__all__ = ["MAX_CHARACTERS", "Ending", "Opening", "Reply", "Setting", "TextEnv"]
 
 MAX_CHARACTERS = 65_536
 """Default bound of observations and actions, in code points."""
-
-TERMINAL = frozenset({StopReason.COMPLETED, StopReason.FAILED, StopReason.FORMAT, StopReason.OUT_OF_TURNS})
-"""The reasons with which the task itself ends; every other one truncates."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -353,8 +350,9 @@ class TextEnv(gym.Env[str, str]):
 
     # The flows. They await nothing but `settle`, so that both ways of calling share them.
 
-    async def _reset(self, seed: int | None, options: dict[str, Any] | None) -> tuple[str, dict[str, Any]]:
-        unknown = set(options or ()) - self.reset_options
+    def _setting(self, seed: int | None, options: dict[str, Any]) -> Setting:
+        """Leave the present episode and draw the one number that the next one is made from."""
+        unknown = set(options) - self.reset_options
         if unknown:
             raise ConfigError(
                 f"reset option {', '.join(map(repr, sorted(unknown)))} is unknown to "
@@ -367,19 +365,14 @@ class TextEnv(gym.Env[str, str]):
         else:
             self._position += 1
         self._episode = self._ended = None
-        opening: Opening = await settle(
-            self.begin(
-                Setting(
-                    seed=episode_seed,
-                    order_seed=self._order_seed,
-                    position=self._position,
-                    options=options or {},
-                )
-            )
+        return Setting(
+            seed=episode_seed, order_seed=self._order_seed, position=self._position, options=options
         )
-        messages = self._bounded(opening.messages)
+
+    async def _reset(self, seed: int | None, options: dict[str, Any] | None) -> tuple[str, dict[str, Any]]:
+        opening = await self._open(self._setting(seed, options or {}))
+        messages = opening.messages
         observation = cut(prompt_text(messages), self.observation_space.max_length)
-        self._episode = _Episode(opening.example_id, messages)
         info: dict[str, Any] = {
             "messages": [dict(message) for message in messages],
             "example_id": opening.example_id,
@@ -391,6 +384,14 @@ class TextEnv(gym.Env[str, str]):
         if self.render_mode == "human":
             self._show()
         return observation, info
+
+    async def _open(self, setting: Setting) -> Opening:
+        """Begin an episode in a given setting, which an environment made of others may choose."""
+        self._episode = self._ended = None
+        opening: Opening = await settle(self.begin(setting))
+        messages = self._bounded(opening.messages)
+        self._episode = _Episode(opening.example_id, list(messages))
+        return replace(opening, messages=tuple(messages))
 
     async def _step(self, action: str) -> Transition:
         episode = self._running()
