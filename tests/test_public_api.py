@@ -35,9 +35,10 @@ PARAMETERS = {
     "Sampling": "temperature top_p max_tokens stop extra",
     "Limits": "turns completion_tokens total_tokens context_tokens seconds",
     "Rubric": "funcs weights parser",
-    "SingleTurnEnv": "dataset rubric parser system_prompt few_shot_examples task_templates message_type "
-    "render_mode max_observation max_action attributes",
-    "MultiTurnEnv": "dataset args max_turns turns_are_rule kwargs",
+    "DatasetEnv": "dataset rubric parser system_prompt few_shot_examples task_templates message_type "
+    "render_mode max_observation max_action client model timeout attributes",
+    "SingleTurnEnv": "dataset rubric parser max_retries kwargs",
+    "MultiTurnEnv": "dataset rubric parser max_turns turns_are_rule kwargs",
     "ScriptedPolicy": "script name",
     "Unicode": "max_length min_length seed",
     "XMLParser": "fields answer_field extract_fn pick",

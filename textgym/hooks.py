@@ -7,8 +7,8 @@ every value a hook returned to ``await settle(value)``. Two drivers run such a f
   to its end on one background loop per process.
 - ``adrive(flow)`` from a coroutine. Awaitables are awaited on the caller's own loop.
 
-A hook that is itself a flow is marked with ``@flow``: what it returns is run as part of the caller's flow, and
-may still be awaited by ordinary coroutines (a user's ``await super().respond(action)``).
+A hook that is itself a flow is marked with ``@flow``: what it returns is run as part of the caller's flow,
+and may still be awaited by ordinary coroutines (a user's ``await super().respond(action)``).
 
 Invariant: a flow awaits nothing but ``settle`` and other flows, so both drivers give the same result.
 This module does not make blocking functions asynchronous; ``textgym.astep`` does that with threads.
@@ -30,6 +30,8 @@ __all__ = ["Flow", "adrive", "drive", "flow", "settle"]
 P = ParamSpec("P")
 T = TypeVar("T")
 _PLAIN = frozenset({str, bool, float, int, dict, list, tuple, type(None)})
+
+
 class _Ask:
     """A flow's request to its driver: run this awaitable and send me the result."""
 

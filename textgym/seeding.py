@@ -75,8 +75,8 @@ def ordered(seed: int, position: int, size: int | None) -> int:
     Args:
         seed: Fixes the order.
         position: How many rows were visited before, at least 0.
-        size: Rows of the dataset: every epoch is a permutation of its own. None is a dataset without end, whose
-            consecutive blocks of ``SHUFFLE_BLOCK`` rows are permuted.
+        size: Rows of the dataset: every epoch is a permutation of its own. None is a dataset without end,
+            whose consecutive blocks of ``SHUFFLE_BLOCK`` rows are permuted.
 
     Returns:
         The row.

@@ -92,7 +92,7 @@ def test_no_command_shows_the_help_and_fails(cli: Cli) -> None:
         ),
         (
             ["show", "textgym/Echo-v0", "-a", "length=no"],
-            "length is 'no': it must be a whole number of at least 1",
+            "length is 'no': it must be a whole number in 1..4096",
         ),
         (
             ["show", "textgym/Echo-v0", "-a", "length"],

@@ -71,7 +71,9 @@ def test_bad_mixtures() -> None:
 
 def chain(**kwargs: Any) -> ChainEnv:
     verify = SingleTurnEnv(
-        [{"prompt": "-", "answer": "-"}], Rubric([lambda completion: completion == "yes"]), system_prompt="Right?"
+        [{"prompt": "-", "answer": "-"}],
+        Rubric([lambda completion: completion == "yes"]),
+        system_prompt="Right?",
     )
     return ChainEnv({"solve": SingleTurnEnv(SUMS), "verify": verify}, **kwargs)
 
@@ -148,7 +150,8 @@ def test_generate_in_both_ways() -> None:
     again = asyncio.run(env.generate_async(n_samples=8, batch_size=3, max_concurrent=5))
     assert sorted(zip(*again, strict=True)) == sorted(zip(prompts, completions, rewards, strict=True))
     assert len(env.generate()[0]) == 4
-    assert env.generate(n_samples=1, client=lambda obs: obs, system_prompt="Be brief.")[1][0].startswith("Be brief.\n\n")
+    echoed = env.generate(n_samples=1, client=lambda obs: obs, system_prompt="Be brief.")[1][0]
+    assert echoed.startswith("Be brief.\n\n")
     assert env.system_prompt is None
     with pytest.raises(ConfigError, match="multiple of group_size=4"):
         env.generate(n_samples=6, group_size=4)
@@ -200,5 +203,7 @@ def test_a_conversation_by_convenience() -> None:
         def is_completed(self, messages: Any, state: Any) -> bool:
             return self.turns == 2
 
-    completion, state = Twice(SUMS).rollout(lambda obs: "2" if obs == "Again." else "?", prompt="1+1?", answer="2")
+    completion, state = Twice(SUMS).rollout(
+        lambda obs: "2" if obs == "Again." else "?", prompt="1+1?", answer="2"
+    )
     assert (completion, state["asked"], state["turn"], state["reward"]) == ("2", True, 2, 1.0)

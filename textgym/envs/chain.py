@@ -1,8 +1,8 @@
 """ChainEnv: phases, each of which begins with what the one before it ended with.
 
-Invariant: the conversation is one: the prompt of a later phase is the environment's answer to the last action of
-the phase before. A phase is exactly the environment that it is made from; its rewards count by its weight, under
-its name.
+Invariant: the conversation is one: the prompt of a later phase is the environment's answer to the last
+action of the phase before. A phase is exactly the environment that it is made from; its rewards count by
+its weight, under its name.
 """
 
 from __future__ import annotations
@@ -26,6 +26,9 @@ Link = Callable[[Example, str], Any]
 
 class ChainEnv(TextEnv):
     """One environment's final answer is the next one's prompt, for instance solve, then verify.
+
+    ## Rewards
+    Those of every phase, as ``NAME.component``, times the weight of the phase.
 
     Args:
         phases: ``{name: env}`` or a list of environments with datasets. The first one's dataset makes the
@@ -111,7 +114,7 @@ class ChainEnv(TextEnv):
     async def respond(self, action: str) -> Reply:
         """Hand the action to the present phase, and begin the next one when it has ended."""
         name, env = self._phase(self._number)
-        observation, _, terminated, truncated, info = await env._step(action)
+        _, _, terminated, truncated, info = await env._step(action)
         weight = self.weights[self._number]
         reply = Reply(
             messages=info["messages"],
@@ -166,4 +169,8 @@ class ChainEnv(TextEnv):
 
 
 def _answer_as_prompt(example: Example, answer: str) -> dict[str, Any]:
-    return {"prompt": answer or "(no answer)", "answer": example.answer, "task": example.task}
+    return {
+        "prompt": answer if answer.strip() else "(no answer)",
+        "answer": example.answer,
+        "task": example.task,
+    }

@@ -1,7 +1,8 @@
 """MixtureEnv: several environments as one, an episode from one of them at a time.
 
-Invariant: which environment an episode belongs to follows from the seed (or the row index) alone, and an episode
-is exactly what that environment would have made of it; only ``example_id`` also names the environment.
+Invariant: which environment an episode belongs to follows from the seed (or the row index) alone, and an
+episode is exactly what that environment would have made of it; only ``example_id`` also names the
+environment.
 """
 
 from __future__ import annotations
@@ -11,7 +12,6 @@ from typing import Any
 
 from textgym import seeding
 from textgym.envs.text_env import TextEnv
-from textgym.envs.transcript import transcript
 from textgym.errors import ConfigError
 from textgym.types import Message, StopReason, Transition
 
@@ -21,9 +21,12 @@ __all__ = ["MixtureEnv"]
 class MixtureEnv(TextEnv):
     """Several text environments, drawn by weight for every episode.
 
-    Without weights, environments with finite datasets are joined row after row: ``num_examples`` is the sum, and
-    ``options={"index": …}`` counts through all of them. With weights, or where one has no end, each episode draws
-    its environment.
+    Without weights, environments with finite datasets are joined row after row: ``num_examples`` is the
+    sum, and ``options={"index": …}`` counts through all of them. With weights, or where one has no end,
+    each episode draws its environment.
+
+    ## Rewards
+    Those of the environment that the episode belongs to.
 
     Args:
         envs: ``{name: env}``, or a list (named by their class or id). Each is a ``TextEnv``, wrapped or not.
@@ -31,7 +34,8 @@ class MixtureEnv(TextEnv):
         render_mode: None, ``"ansi"`` or ``"human"``.
 
     Raises:
-        ConfigError: There are no environments, one is no ``TextEnv``, names are double or the weights do not fit.
+        ConfigError: There are no environments, one is no ``TextEnv``, names are double or the weights do
+            not fit.
 
     Example:
         >>> from textgym.envs import SingleTurnEnv
@@ -42,8 +46,6 @@ class MixtureEnv(TextEnv):
         >>> env.step("Lima")[1]
         1.0
     """
-
-    reset_options = frozenset({"index", "example", "env"})
 
     def __init__(
         self,
@@ -73,6 +75,11 @@ class MixtureEnv(TextEnv):
         self.observation_space = type(self.observation_space)(max(limits))
         self.action_space = type(self.action_space)(max(actions))
         self._active: TextEnv | None = None
+
+    @property
+    def reset_options(self) -> frozenset[str]:  # type: ignore[override]
+        """``env`` names the environment, ``example`` gives a row; ``index`` counts through all rows."""
+        return frozenset({"env", "example"} if self.num_examples is None else {"env", "example", "index"})
 
     @property
     def reward_bounds(self) -> tuple[float, float]:  # type: ignore[override]
@@ -123,8 +130,7 @@ class MixtureEnv(TextEnv):
 
     def _locate(self, index: Any) -> tuple[str, int]:
         total = self.num_examples
-        if total is None:
-            raise ConfigError("reset option index needs finite datasets without weights; name the env too")
+        assert total is not None
         if isinstance(index, bool) or not hasattr(index, "__index__") or not 0 <= index.__index__() < total:
             raise ConfigError(f"reset option index is {index!r}: it must be in 0..{total - 1}")
         index = index.__index__()
@@ -157,7 +163,7 @@ class MixtureEnv(TextEnv):
     @property
     def messages(self) -> list[Message]:
         """The conversation of the present or last episode."""
-        return self._playing().messages
+        return [] if self._active is None else self._active.messages
 
     @property
     def answers(self) -> list[str]:
@@ -168,19 +174,13 @@ class MixtureEnv(TextEnv):
         """The active environment's."""
         return self._playing().oracle()
 
-    def max_return(self) -> float:
+    def max_return(self) -> float | None:
         """The active environment's."""
         return self._playing().max_return()
 
     def success(self, trajectory: Any) -> bool:
         """The active environment's."""
         return self._playing().success(trajectory)
-
-    def render(self) -> str | None:
-        """As every text environment does."""
-        if self.render_mode == "ansi" and self._active is not None:
-            return transcript(self._active.messages)
-        return super().render()
 
     def _show(self) -> None:
         if self._active is not None:

@@ -13,6 +13,8 @@ from textgym.envs.dataset_env import DatasetEnv
 from textgym.envs.text_env import Reply
 from textgym.errors import ConfigError, EnvError
 from textgym.hooks import flow, settle
+from textgym.parsers import Parser
+from textgym.rewards import Rubric
 from textgym.types import Message, StopReason
 
 __all__ = ["MultiTurnEnv"]
@@ -23,7 +25,8 @@ class MultiTurnEnv(DatasetEnv):
 
     Args:
         dataset: As for ``DatasetEnv``, like all arguments that are not named here.
-        *args: ``rubric`` and ``parser``, as for ``DatasetEnv``.
+        rubric: Judges the episode; by default the parsed last answer is compared with the gold answer.
+        parser: Finds the answer in a text; by default the whole text.
         max_turns: Most actions of an episode.
         turns_are_rule: True if the cap is a rule of the task: running out then terminates (reason
             ``out_of_turns``). By default it is an outside limit and truncates (reason ``max_turns``). With
@@ -50,14 +53,16 @@ class MultiTurnEnv(DatasetEnv):
     def __init__(
         self,
         dataset: Any,
-        *args: Any,
+        rubric: Rubric | None = None,
+        parser: Parser | None = None,
+        *,
         max_turns: int = 10,
         turns_are_rule: bool = False,
         **kwargs: Any,
     ) -> None:
         if isinstance(max_turns, bool) or not isinstance(max_turns, int) or max_turns < 1:
             raise ConfigError(f"max_turns is {max_turns!r}: it must be a whole number of at least 1")
-        super().__init__(dataset, *args, **kwargs)
+        super().__init__(dataset, rubric, parser, **kwargs)
         self.max_turns = max_turns
         self.turns_are_rule = turns_are_rule or max_turns == 1
 

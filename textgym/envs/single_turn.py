@@ -1,7 +1,7 @@
 """SingleTurnEnv: one question, one answer.
 
-Invariant: every episode terminates with the first answer that the parser can read, or with the last try; nothing
-truncates it but the caller.
+Invariant: every episode terminates with the first answer that the parser can read, or with the last try;
+nothing truncates it but the caller.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ from typing import Any
 from textgym.envs.dataset_env import DatasetEnv
 from textgym.envs.text_env import Reply
 from textgym.errors import ConfigError
+from textgym.parsers import Parser
+from textgym.rewards import Rubric
 from textgym.types import StopReason
 
 __all__ = ["SingleTurnEnv"]
@@ -21,7 +23,8 @@ class SingleTurnEnv(DatasetEnv):
 
     Args:
         dataset: As for ``DatasetEnv``, like all arguments that are not named here.
-        *args: ``rubric`` and ``parser``, as for ``DatasetEnv``.
+        rubric: Judges the episode; by default the parsed answer is compared with the gold answer.
+        parser: Finds the answer in a text; by default the whole text.
         max_retries: How often an answer that the parser cannot read is asked for again; each try is a turn,
             and the last answer is judged.
         **kwargs: As for ``DatasetEnv``.
@@ -38,10 +41,18 @@ class SingleTurnEnv(DatasetEnv):
         (1.0, True, {'exact_match': 1.0})
     """
 
-    def __init__(self, dataset: Any, *args: Any, max_retries: int = 0, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        dataset: Any,
+        rubric: Rubric | None = None,
+        parser: Parser | None = None,
+        *,
+        max_retries: int = 0,
+        **kwargs: Any,
+    ) -> None:
         if isinstance(max_retries, bool) or not isinstance(max_retries, int) or max_retries < 0:
             raise ConfigError(f"max_retries is {max_retries!r}: it must be a whole number of at least 0")
-        super().__init__(dataset, *args, **kwargs)
+        super().__init__(dataset, rubric, parser, **kwargs)
         self.max_retries = max_retries
 
     def respond(self, action: str) -> Reply:

@@ -225,8 +225,8 @@ class TextEnv(gym.Env[str, str]):
         """
         raise NotImplementedError(f"{type(self).__name__} does not compare the members of a group")
 
-    def max_return(self) -> float:
-        """The highest return that this very instance allows; the oracle attains it."""
+    def max_return(self) -> float | None:
+        """The highest return that this very instance allows, which the oracle attains; None if not defined."""
         return self.reward_bounds[1]
 
     def success(self, trajectory: Any) -> bool:
@@ -313,15 +313,9 @@ class TextEnv(gym.Env[str, str]):
 
     @property
     def messages(self) -> list[Message]:
-        """The conversation of the present or last episode. A live view for hooks: do not change it.
-
-        Raises:
-            ResetNeeded: There has been no episode.
-        """
+        """The conversation of the present or last episode. A live view for hooks: do not change it."""
         episode = self._episode or self._ended
-        if episode is None:
-            raise ResetNeeded("there is no conversation yet: call reset() first")
-        return episode.messages
+        return [] if episode is None else episode.messages
 
     @property
     def answers(self) -> list[str]:
@@ -345,8 +339,7 @@ class TextEnv(gym.Env[str, str]):
         if self.render_mode == "human":
             self._show()
             return None
-        episode = self._episode or self._ended
-        return transcript(episode.messages if episode else [])
+        return transcript(self.messages)
 
     # The flows. They await nothing but `settle`, so that both ways of calling share them.
 

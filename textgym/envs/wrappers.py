@@ -1,8 +1,9 @@
 """Wrappers around text environments: the whole history as observation, budgets, formats.
 
-Invariant: a wrapped environment keeps the contract. Each wrapper works from ``step`` and from ``astep`` alike,
-limits end an episode through ``truncate`` so that it is scored, and what a wrapper adds to the reward stands in
-``info["rewards"]`` under a name of its own. ``info["messages"]`` stays what the environment and the policy said.
+Invariant: a wrapped environment keeps the contract. Each wrapper works from ``step`` and from ``astep``
+alike, limits end an episode through ``truncate`` so that it is scored, and what a wrapper adds to the
+reward stands in ``info["rewards"]`` under a name of its own. ``info["messages"]`` stays what the
+environment and the policy said.
 """
 
 from __future__ import annotations

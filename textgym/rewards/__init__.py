@@ -1,7 +1,7 @@
 """Rewards: what an episode is worth. ``Rubric`` combines functions; the other files hold functions."""
 
-from textgym.rewards.math import number_match, read_number
 from textgym.rewards.function import RewardFunction, Role, gate, group_reward
+from textgym.rewards.math import number_match, read_number
 from textgym.rewards.rubric import Rubric, Score
 from textgym.rewards.text import exact_match, prefix_match
 

@@ -1,7 +1,7 @@
 """RewardCalculator: rewards for every step of a finished trajectory.
 
-Invariant: what a step earns by itself and what the whole rollout earns are judged apart, once each, and a rollout
-reward reaches the steps by one of three documented rules. The trajectory is read and never changed.
+Invariant: what a step earns by itself and what the whole rollout earns are judged apart, once each, and a
+rollout reward reaches the steps by one of three documented rules. The trajectory is read and never changed.
 """
 
 from __future__ import annotations
@@ -42,9 +42,9 @@ class StepRewards:
 class RewardCalculator:
     """Step rewards, rollout rewards, and how the latter are distributed.
 
-    Step functions may ask for ``completion`` (the step's action), ``observation``, ``turn`` (from 0), ``step``,
-    ``messages``, ``answer`` and ``trajectory``; rollout functions for ``completion`` (the last action),
-    ``completions``, ``reward``, ``messages``, ``answer`` and ``trajectory``.
+    Step functions may ask for ``completion`` (the step's action), ``observation``, ``turn`` (from 0),
+    ``step``, ``messages``, ``answer`` and ``trajectory``; rollout functions for ``completion`` (the last
+    action), ``completions``, ``reward``, ``messages``, ``answer`` and ``trajectory``.
 
     Args:
         step_funcs: Judge every step.

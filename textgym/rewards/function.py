@@ -1,7 +1,7 @@
 """A reward function as a rubric holds it: a name, a weight, a role, and its arguments by name.
 
-Invariant: calling one either gives finite numbers or raises ``RewardError`` with the function's name; nothing a
-function does becomes a silent 0.0. This module judges one function; ``rubric.py`` combines them.
+Invariant: calling one either gives finite numbers or raises ``RewardError`` with the function's name;
+nothing a function does becomes a silent 0.0. This module judges one function; ``rubric.py`` combines them.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """JudgeRubric: a model judges the answers.
 
-Invariant: a verdict that cannot be read is an error of the episode, never a score. What is judged stands between
-tags that carry a digest of the text itself, so that a submission cannot close its own quotation, and the judge is
-told that nothing inside is an instruction. A judge can still be persuaded: measure it against labels of your own.
+Invariant: a verdict that cannot be read is an error of the episode, never a score. What is judged stands
+between tags that carry a digest of the text itself, so that a submission cannot close its own quotation,
+and the judge is told that nothing inside is an instruction. A judge can still be persuaded: measure it
+against labels of your own.
 """
 
 from __future__ import annotations

@@ -1,9 +1,10 @@
 """Rubric: named, weighted reward functions that judge a finished episode, and a finished group.
 
 Invariant: a score is either complete or an error. A function that raises, or returns None or NaN, makes the
-whole score a ``RewardError`` that names it; it never becomes a silent 0.0. ``Score.rewards`` holds the weighted
-parts and sums to ``Score.reward``. A rubric keeps no state of any episode, so copies of an environment share
-one. Functions of a group never enter the reward of a step: whoever plays the whole group calls ``score_group``.
+whole score a ``RewardError`` that names it; it never becomes a silent 0.0. ``Score.rewards`` holds the
+weighted parts and sums to ``Score.reward``. A rubric keeps no state of any episode, so copies of an
+environment share one. Functions of a group never enter the reward of a step: whoever plays the whole group
+calls ``score_group``.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Rewards on the shape of an answer: its format, length, repetition and wording.
 
-Each function here makes a reward function for a ``Rubric``. Invariant: the made functions are total on every
-string, take linear time, and stay within the bounds that their docstrings state. They say nothing about whether
-an answer is right; give them small weights, or use them as metrics.
+Each function here makes a reward function for a ``Rubric``. Invariant: the made functions are total on
+every string, take linear time, and stay within the bounds that their docstrings state. They say nothing
+about whether an answer is right; give them small weights, or use them as metrics.
 """
 
 from __future__ import annotations
@@ -44,8 +44,8 @@ def format_reward(parser: Any) -> Callable[..., float]:
 def overlong_penalty(limit: int, buffer: int, measure: Measure = len) -> Callable[..., float]:
     """Soft punishment of long answers, in [-1, 0].
 
-    0 up to ``limit - buffer``, then falling linearly to -1 at ``limit``, and -1 beyond (Yu et al., "DAPO", 2025,
-    eq. 13).
+    0 up to ``limit - buffer``, then falling linearly to -1 at ``limit``, and -1 beyond (Yu et al., "DAPO",
+    2025, eq. 13).
 
     Args:
         limit: Length from which the punishment is whole.
@@ -79,8 +79,8 @@ def cosine_length_reward(
 ) -> Callable[..., float]:
     """Correctness scaled by length: right answers earn more when short, wrong ones lose less when long.
 
-    ``low + (high - low) * (1 + cos(pi * length / max_length)) / 2``, with the ends of ``wrong`` exchanged (Yeo
-    et al., "Demystifying Long Chain-of-Thought Reasoning in LLMs", 2025, section 4).
+    ``low + (high - low) * (1 + cos(pi * length / max_length)) / 2``, with the ends of ``wrong`` exchanged
+    (Yeo et al., "Demystifying Long Chain-of-Thought Reasoning in LLMs", 2025, section 4).
 
     Args:
         correct: ``correct(completion, answer) -> bool``.
@@ -109,8 +109,8 @@ def relative_length_reward(
 ) -> Callable[..., list[float]]:
     """Length compared within the group, in [-0.5, 0.5].
 
-    ``0.5 - (length - shortest) / (longest - shortest)``; wrong answers earn that only where it is negative. 0 if
-    all are equally long (Kimi Team, "Kimi k1.5", 2025, section 2.3.3).
+    ``0.5 - (length - shortest) / (longest - shortest)``; wrong answers earn that only where it is negative.
+    0 if all are equally long (Kimi Team, "Kimi k1.5", 2025, section 2.3.3).
 
     Args:
         correct: ``correct(completion, answer) -> bool``.
@@ -136,8 +136,8 @@ def relative_length_reward(
 def repetition_penalty(ngram: int = 3, worst: float = -1.0) -> Callable[..., float]:
     """Punishment of repeated word n-grams, between ``worst`` and 0.
 
-    ``worst * (1 - different / all)`` over the n-grams of lower-case words; 0 for texts with fewer than n words
-    (Yeo et al., 2025, appendix).
+    ``worst * (1 - different / all)`` over the n-grams of lower-case words; 0 for texts with fewer than n
+    words (Yeo et al., 2025, appendix).
 
     Args:
         ngram: Words of an n-gram, at least 1.

@@ -17,7 +17,6 @@ from typing import Any
 import gymnasium as gym
 
 from textgym import seeding
-from textgym.rollouts.stepping import areset, astep, atruncate
 from textgym.errors import (
     AuthenticationFailed,
     ConfigError,
@@ -28,6 +27,7 @@ from textgym.errors import (
 from textgym.jsontext import dumps
 from textgym.policies.policy import Policy
 from textgym.rollouts.limits import Limits, Spent
+from textgym.rollouts.stepping import areset, astep, atruncate
 from textgym.rollouts.trajectory import Boundary, Failure, Step, Trajectory
 from textgym.tokens import TokenStream
 from textgym.types import Completion, CompletionRequest, Message, Sampling, StopReason
@@ -133,7 +133,8 @@ class _Episode:
 
     async def play(self) -> None:
         task = self.task
-        observation, info = await areset(self.env, seed=task.seed, options=task.options)
+        begun = await areset(self.env, seed=task.seed, options=task.options)
+        observation, info = self._parts("reset", begun, "(observation, info)", 2)
         self.example_id = str(info.get("example_id", ""))
         self.tools = info.get("tools")
         self._hear(observation, info)
@@ -153,6 +154,14 @@ class _Episode:
                 self._end(step, info)
                 return
             self._hear(observation, info)
+
+    def _parts(self, call: str, result: Any, parts: str, count: int) -> Any:
+        if not isinstance(result, tuple) or len(result) != count or not isinstance(result[-1], dict):
+            raise EnvError(
+                f"{self.task.env_id}.{call} returned {result!r:.80}: it must return the tuple {parts} with a dict "
+                "at the end"
+            )
+        return result
 
     def _hear(self, observation: Any, info: dict[str, Any]) -> None:
         new = info.get("messages")
@@ -253,7 +262,8 @@ class _Episode:
         step.prompt_end, step.completion_end = span.prompt_end, span.completion_end
 
     def _take(self, step: Step, transition: Any) -> tuple[Any, dict[str, Any]]:
-        observation, reward, terminated, truncated, info = transition
+        parts = "(observation, reward, terminated, truncated, info)"
+        observation, reward, terminated, truncated, info = self._parts("step", transition, parts, 5)
         step.terminated, step.truncated = bool(terminated), bool(truncated)
         self._earn(step, reward, info)
         return observation, info

@@ -1,8 +1,8 @@
 """Groups in the making: members arrive one by one, and a complete group is scored and handed out.
 
-Invariant: where a rubric compares members, no trajectory leaves before its group is complete, so nobody sees a
-reward that changes later. Failed members are left out of the comparison; if it fails, or fewer than two members
-are valid, the valid ones become errors of the boundary ``reward``, never a silent 0.
+Invariant: where a rubric compares members, no trajectory leaves before its group is complete, so nobody
+sees a reward that changes later. Failed members are left out of the comparison; if it fails, or fewer than
+two members are valid, the valid ones become errors of the boundary ``reward``, never a silent 0.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Echo-v0: repeat what you are told; the toy that a tiny model can learn.
 
-Invariant: the reward of a turn is the share of the longer text that the common prefix covers, so every further
-right character pays and only the exact word earns all.
+Invariant: the reward of a turn is the share of the longer text that the common prefix covers, so every
+further right character pays and only the exact word earns all.
 """
 
 from __future__ import annotations
@@ -18,6 +18,9 @@ from textgym.rewards import Rubric, prefix_match
 from textgym.types import Message
 
 __all__ = ["EchoEnv"]
+
+LONGEST = 4096
+"""Longest word, in characters."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +56,8 @@ class EchoEnv(MultiTurnEnv):
     ``turns`` random words of ``length`` characters of ``alphabet``.
 
     ## Rewards
-    Each turn pays ``prefix_match(answer, word) / turns`` (component ``echo``): 1 in all for a perfect episode,
-    0 for empty answers.
+    Each turn pays ``prefix_match(answer, word) / turns`` (component ``echo``): 1 in all for a perfect
+    episode, 0 for empty answers.
 
     ## Episode End
     After ``turns`` answers the episode terminates.
@@ -88,8 +91,8 @@ class EchoEnv(MultiTurnEnv):
             raise ConfigError(
                 f"alphabet is {alphabet!r:.60}: it must be a text of different characters without spaces"
             )
-        if isinstance(length, bool) or not isinstance(length, int) or length < 1:
-            raise ConfigError(f"length is {length!r}: it must be a whole number of at least 1")
+        if isinstance(length, bool) or not isinstance(length, int) or not 1 <= length <= LONGEST:
+            raise ConfigError(f"length is {length!r}: it must be a whole number in 1..{LONGEST}")
         if isinstance(turns, bool) or not isinstance(turns, int) or turns < 1:
             raise ConfigError(f"turns is {turns!r}: it must be a whole number of at least 1")
 

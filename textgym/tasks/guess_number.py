@@ -136,6 +136,10 @@ class GuessNumberEnv(MultiTurnEnv):
         state["high"] = min(state["high"], guess - 1)
         return f"My number is lower than {guess}. {rest}"
 
+    def max_return(self) -> float | None:
+        """1 where halving always finds the number in time; not defined where only luck does."""
+        return 1.0 if self.max_turns >= (self.high - self.low + 1).bit_length() else None
+
     def oracle(self) -> str:
         """The middle of what the hints have left."""
         return f"<guess>{(self.state['low'] + self.state['high']) // 2}</guess>"
