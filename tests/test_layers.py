@@ -102,7 +102,7 @@ def test_modules_form_no_cycle() -> None:
         top = [node for node in tree.body if not isinstance(node, _LATER)]
         found = imports_of(ast.Module(top, []))
         targets = {name for _, name, typing_only in found if not typing_only}
-        edges[module(path)] = {name for name in targets & names}
+        edges[module(path)] = set(targets & names)
     done: set[str] = set()
 
     def visit(name: str, trail: tuple[str, ...]) -> None:

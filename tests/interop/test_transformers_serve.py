@@ -60,9 +60,7 @@ def test_eval_runs_every_episode_and_reports_it(server: Server, tmp_path: Path) 
     ]
     # A server of one's own needs no key, and somebody's real one must not be sent to it.
     environment = {k: v for k, v in os.environ.items() if not k.startswith("OPENAI_")}
-    done = subprocess.run(
-        command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=600
-    )
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
 
     run = textgym.Run.load(out)

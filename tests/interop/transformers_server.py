@@ -79,17 +79,13 @@ def _free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def _wait_until_healthy(
-    url: str, process: subprocess.Popen[bytes], deadline: float, log: Path
-) -> None:
+def _wait_until_healthy(url: str, process: subprocess.Popen[bytes], deadline: float, log: Path) -> None:
     # A proxy named in the environment must not answer for the loopback server.
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     end = time.monotonic() + deadline
     while time.monotonic() < end:
         if process.poll() is not None:
-            raise RuntimeError(
-                f"transformers serve exited with {process.returncode}:\n{_tail(log)}"
-            )
+            raise RuntimeError(f"transformers serve exited with {process.returncode}:\n{_tail(log)}")
         try:
             with opener.open(f"{url}/health", timeout=5) as answer:
                 if answer.status == 200:

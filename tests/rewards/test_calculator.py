@@ -46,9 +46,7 @@ def test_distributions(distribution: str, totals: list[float]) -> None:
 
 
 def test_the_environments_own_rewards_are_included_or_not() -> None:
-    run = textgym.rollout(
-        "textgym/Echo-v0", textgym.OraclePolicy(), num_examples=1, env_kwargs={"turns": 2}
-    )
+    run = textgym.rollout("textgym/Echo-v0", textgym.OraclePolicy(), num_examples=1, env_kwargs={"turns": 2})
     assert RewardCalculator().calculate_sync(run[0]).totals == [0.5, 0.5]
     assert RewardCalculator(environment=False).calculate_sync(run[0]).totals == [0.0, 0.0]
 

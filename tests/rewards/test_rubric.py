@@ -137,7 +137,9 @@ def test_gates_multiply_and_spare_the_rest() -> None:
         calls.append(completion)
         return 1.0
 
-    rubric = Rubric([costly], weights=[2.0]).add(lambda completion: len(completion) / 4, name="long", gate=True)
+    rubric = Rubric([costly], weights=[2.0]).add(
+        lambda completion: len(completion) / 4, name="long", gate=True
+    )
     assert rubric.score_sync(completion="ab") == Score(1.0, {"costly": 1.0}, {"long": 0.5})
     assert rubric.score_sync(completion="") == Score(0.0, {"costly": 0.0}, {"long": 0.0})
     assert calls == ["ab"]
