@@ -122,7 +122,7 @@ class _Watch:
 
 
 def _play(work: Rollout, watch: _Watch) -> Outcome:
-    with _terminable() as terminated:
+    with _terminable(work) as terminated:
         try:
             with watch.following(work):
                 run = work.run()
@@ -139,15 +139,13 @@ def _play(work: Rollout, watch: _Watch) -> Outcome:
 
 
 @contextmanager
-def _terminable() -> Iterator[list[int]]:
+def _terminable(work: Rollout) -> Iterator[list[int]]:
     """Let SIGTERM and SIGHUP end a run as Ctrl-C does; yields the signals that came."""
     came: list[int] = []
 
     def end(number: int, frame: object) -> None:
         came.append(number)
-        if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a job in the background of a script
-            raise KeyboardInterrupt
-        signal.raise_signal(signal.SIGINT)
+        work.interrupt()
 
     numbers = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
     if threading.current_thread() is not threading.main_thread():

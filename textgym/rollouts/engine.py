@@ -194,14 +194,23 @@ class Rollout:
         self._directory: RunDirectory | None = None
         self._began = time.monotonic()
         self._seconds: float | None = None
+        self._interrupt: Callable[[], object] | None = None
 
     def run(self) -> Run:
         """Play everything and return it. Raises as ``rollout`` does."""
         try:
             asyncio.get_running_loop()
         except RuntimeError:
-            return _run(self._whole())
-        return _in_thread(self._whole())
+            return _run(self._whole(), self)
+        return _in_thread(self._whole(), self)
+
+    def interrupt(self) -> None:
+        """End ``run`` as Ctrl-C does: what has finished is kept, and ``run`` raises KeyboardInterrupt.
+
+        May be called from a signal handler or another thread; does nothing when nothing runs.
+        """
+        if self._interrupt is not None:
+            self._interrupt()
 
     async def _whole(self) -> Run:
         if is_blocking(self.plan.source.prototype):
@@ -333,7 +342,7 @@ class Rollout:
             )
 
 
-def _run(whole: Coroutine[Any, Any, T]) -> T:
+def _run(whole: Coroutine[Any, Any, T], job: Rollout) -> T:
     try:
         import uvloop
     except ImportError:
@@ -341,13 +350,13 @@ def _run(whole: Coroutine[Any, Any, T]) -> T:
     else:
         factory = uvloop.new_event_loop
     mine = threading.current_thread() is threading.main_thread()
-    usual = mine and signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    heeded = mine and signal.getsignal(signal.SIGINT) is signal.default_int_handler
     with asyncio.Runner(loop_factory=factory) as runner:
-        return runner.run(_interruptible(whole) if usual else whole)
+        return runner.run(_interruptible(whole, job, heeded))
 
 
-async def _interruptible(whole: Coroutine[Any, Any, T]) -> T:
-    """Let Ctrl-C cancel the work even while the loop sleeps; a second one ends it at once.
+async def _interruptible(whole: Coroutine[Any, Any, T], job: Rollout, heeded: bool) -> T:
+    """Let Ctrl-C and ``job.interrupt`` cancel the work even while the loop sleeps; a second time, at once.
 
     A handler of the loop's own wakes it up. The one that ``asyncio.Runner`` installs can miss a signal that
     comes just before the loop falls asleep.
@@ -363,8 +372,10 @@ async def _interruptible(whole: Coroutine[Any, Any, T]) -> T:
         interrupted = True
         work.cancel()
 
+    job._interrupt = lambda: loop.call_soon_threadsafe(interrupt)
     with contextlib.suppress(NotImplementedError):  # on Windows the Runner's handler has to do
-        loop.add_signal_handler(signal.SIGINT, interrupt)
+        if heeded:
+            loop.add_signal_handler(signal.SIGINT, interrupt)
     try:
         return await work
     except asyncio.CancelledError:
@@ -372,16 +383,18 @@ async def _interruptible(whole: Coroutine[Any, Any, T]) -> T:
             raise KeyboardInterrupt from None
         raise
     finally:
+        job._interrupt = None
         with contextlib.suppress(NotImplementedError):
-            loop.remove_signal_handler(signal.SIGINT)
+            if heeded:
+                loop.remove_signal_handler(signal.SIGINT)
 
 
-def _in_thread(whole: Coroutine[Any, Any, T]) -> T:
+def _in_thread(whole: Coroutine[Any, Any, T], job: Rollout) -> T:
     outcome: concurrent.futures.Future[T] = concurrent.futures.Future()
 
     def work() -> None:
         try:
-            outcome.set_result(_run(whole))
+            outcome.set_result(_run(whole, job))
         except BaseException as error:
             outcome.set_exception(error)
 
