@@ -352,7 +352,7 @@ class TextEnv(gym.Env[str, str]):
                 f"{type(self).__name__}: it understands {', '.join(sorted(self.reset_options)) or 'none'}"
             )
         gym.Env.reset(self, seed=seed)
-        episode_seed = int(self.np_random.integers(1 << seeding.SEED_BITS))
+        episode_seed = self.np_random.bit_generator.random_raw() >> (64 - seeding.SEED_BITS)
         if seed is not None or self._order_seed is None:
             self._order_seed, self._position = episode_seed, 0
         else:
