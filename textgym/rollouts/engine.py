@@ -20,6 +20,7 @@ from typing import Any, TypeVar
 
 from textgym.rollouts.stepping import is_blocking
 from textgym.errors import AuthenticationFailed, ConfigError, RunAborted
+from textgym.hooks import drive, settle
 from textgym.policies.policy import PolicyLike, as_policy
 from textgym.rollouts.episode import EpisodeTask, run_episode
 from textgym.rollouts.grouping import Grouping
@@ -197,6 +198,8 @@ class Rollout:
 
     def run(self) -> Run:
         """Play everything and return it. Raises as ``rollout`` does."""
+        if getattr(self.policy, "one_loop", False):  # a loop that outlives this run
+            return drive(settle(self._whole()))
         try:
             asyncio.get_running_loop()
         except RuntimeError:
