@@ -33,8 +33,9 @@ class RolloutCalls:
     """Adds ``rollout``, ``generate`` and ``generate_async`` to an environment with a dataset.
 
     ``client`` may be a synchronous or asynchronous ``openai`` client, a policy, or a function from the
-    observation to the answer; without one, the environment's own ``client`` is used, or ``OpenAIPolicy(model)``
-    at the server that the environment variable OPENAI_BASE_URL names (OpenAI's own, if it names none).
+    observation to the answer; without one, the environment's own ``client`` is used, or
+    ``OpenAIPolicy(model)`` at the server that the environment variable OPENAI_BASE_URL names (OpenAI's own,
+    if it names none).
     """
 
     client: Any = None
@@ -64,7 +65,8 @@ class RolloutCalls:
             answer: The gold answer.
             task: Kind of the task.
             info: Further columns of the row.
-            sampling_args: ``temperature``, ``top_p``, ``max_tokens``, ``stop``; anything else goes into the body.
+            sampling_args: ``temperature``, ``top_p``, ``max_tokens``, ``stop``; anything else goes into the
+                body.
             **sampling: The same by name.
 
         Returns:
@@ -235,7 +237,11 @@ class RolloutCalls:
         def one(row: Any) -> tuple[str, Any]:
             prompt = row.text if not isinstance(row.prompt, tuple) else list(row.prompt)
             return self.rollout(
-                client if client is not None else self.client, model or self.model, prompt, row.answer, **sampling
+                client if client is not None else self.client,
+                model or self.model,
+                prompt,
+                row.answer,
+                **sampling,
             )
 
         with ThreadPoolExecutor(max(1, min(most, count, 64))) as pool:
@@ -247,7 +253,12 @@ class RolloutCalls:
 def _examples(n_samples: int | None, group_size: int) -> int | None:
     if n_samples is None:
         return None
-    if isinstance(n_samples, bool) or not isinstance(n_samples, int) or n_samples < 1 or n_samples % group_size:
+    if (
+        isinstance(n_samples, bool)
+        or not isinstance(n_samples, int)
+        or n_samples < 1
+        or n_samples % group_size
+    ):
         raise ConfigError(
             f"n_samples is {n_samples!r}: it must be a positive whole number, and a multiple of "
             f"group_size={group_size}"

@@ -199,7 +199,8 @@ class Rollout:
     def run(self) -> Run:
         """Play everything and return it. Raises as ``rollout`` does."""
         if getattr(self.policy, "one_loop", False):  # a loop that outlives this run
-            return drive(settle(self._whole()))
+            run: Run = drive(settle(self._whole()))
+            return run
         try:
             asyncio.get_running_loop()
         except RuntimeError:
