@@ -18,7 +18,6 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
-from textgym.rollouts.stepping import is_blocking
 from textgym.errors import AuthenticationFailed, ConfigError, RunAborted
 from textgym.hooks import drive, settle
 from textgym.policies.policy import PolicyLike, as_policy
@@ -27,6 +26,7 @@ from textgym.rollouts.grouping import Grouping
 from textgym.rollouts.limits import Limits
 from textgym.rollouts.plan import EnvLike, Plan
 from textgym.rollouts.run import Group, Run
+from textgym.rollouts.stepping import is_blocking
 from textgym.rollouts.store import RunDirectory
 from textgym.rollouts.trajectory import Boundary, Trajectory
 from textgym.types import Sampling
