@@ -46,7 +46,7 @@ def test_python_blocks_of_the_readme(tmp_path: Path) -> None:
     from textgym.testing import MockModelServer
 
     blocks = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
-    assert len(blocks) == 4
+    assert len(blocks) == 6
     with MockModelServer(answer=r"\boxed{1}") as server:
         outputs = [
             run(["-c", block.replace("http://localhost:8000/v1", server.base_url)], tmp_path)
@@ -55,4 +55,6 @@ def test_python_blocks_of_the_readme(tmp_path: Path) -> None:
     assert outputs[0].endswith("{'won': 1.0}\n")
     assert "400 in 100 groups, 0 errors" in outputs[1]
     assert outputs[2] == "1.0\n"
+    assert outputs[4].endswith("repeat what is right.\n\n4\n\n[19 characters left]\n")
+    assert outputs[5] == "100 {'exact_match': 0.0}\n"
     assert (tmp_path / "runs" / "math" / "run.json").exists()

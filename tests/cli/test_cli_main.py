@@ -45,7 +45,11 @@ def test_no_command_shows_the_help_and_fails(cli: Cli) -> None:
     ("words", "error"),
     [
         (["evl"], "there is no command 'evl': did you mean 'eval'?"),
-        (["x"], "there is no command 'x': it must be one of list, show, check, eval, rollout, doctor"),
+        (
+            ["x"],
+            "there is no command 'x': it must be one of list, show, play, check, eval, rollout, export, "
+            "doctor",
+        ),
         (["list", "--jsn"], "there is no flag --jsn: did you mean '--json'? (see `textgym list --help`)"),
         (["list", "more"], "'more' is one word too many (see `textgym list --help`)"),
         (["show"], "the following arguments are required: ID (see `textgym show --help`)"),

@@ -45,8 +45,9 @@ def out(text: str = "") -> None:
 
 
 def out_json(value: Any) -> None:
-    """Write the result as one JSON object, on one line."""
-    print(plain(dumps(value).decode()))
+    """Write the result, or a record of it, as one JSON object on one line."""
+    # As escapes of JSON, so that any reader gets back what `value` holds.
+    print(_UNSAFE.sub(lambda match: f"\\u{ord(match[0]):04x}", dumps(value).decode()))
 
 
 def flush() -> None:

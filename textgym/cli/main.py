@@ -23,7 +23,7 @@ from textgym.errors import ConfigError
 
 __all__ = ["COMMANDS", "main"]
 
-COMMANDS = ("list", "show", "check", "eval", "rollout", "doctor")
+COMMANDS = ("list", "show", "play", "check", "eval", "rollout", "export", "doctor")
 """The commands, each a module of this package with ``HELP``, ``add_arguments(parser)`` and
 ``run(arguments, words)``."""
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import copy
 import itertools
+import os
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -33,7 +34,8 @@ class RolloutCalls:
 
     ``client`` may be a synchronous or asynchronous ``openai`` client, a policy, or a function from the
     observation to the answer; without one, the environment's own ``client`` is used, or
-    ``OpenAIPolicy(model)``.
+    ``OpenAIPolicy(model)`` at the server that the environment variable OPENAI_BASE_URL names (OpenAI's own,
+    if it names none).
     """
 
     client: Any = None
@@ -200,8 +202,18 @@ class RolloutCalls:
             raise ConfigError("no model is named: give model=… (and client=…), or a policy as client")
         from textgym.policies.openai import OpenAIPolicy
 
-        patience: dict[str, Any] = {} if self.timeout is None else {"timeout": self.timeout}
-        return OpenAIPolicy(model, client=client, **patience)
+        more: dict[str, Any] = {} if self.timeout is None else {"timeout": self.timeout}
+        if client is None and (server := os.environ.get("OPENAI_BASE_URL")):
+            more["base_url"] = server
+        return OpenAIPolicy(model, client=client, **more)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
+        """A copy that shares the client: its connections belong to whoever opened them."""
+        memo[id(self.client)] = self.client
+        twin = object.__new__(type(self))
+        memo[id(self)] = twin
+        vars(twin).update(copy.deepcopy(vars(self), memo))
+        return twin
 
     def _twin(self, system_prompt: str | None) -> Any:
         twin = copy.deepcopy(self)

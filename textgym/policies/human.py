@@ -10,14 +10,14 @@ import asyncio
 import os
 import select
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from inspect import isawaitable
 from typing import Any
 
 from textgym.errors import PolicyError
 from textgym.types import Completion, CompletionRequest
 
-__all__ = ["HumanPolicy"]
+__all__ = ["HumanPolicy", "Keyboard"]
 
 _POLL_SECONDS = 0.05
 _QUOTES = '"""'
@@ -30,15 +30,21 @@ class HumanPolicy:
         read: Plain or async; gets the prompt and returns one line without its end, or raises EOFError. By
             default it reads standard input.
         write: Shows a text on lines of its own. By default standard output.
+        commands: Words that are no answer where they stand alone on its first line, and what is called with
+            the request instead; then the person is asked again.
     """
 
     name = "human"
 
     def __init__(
-        self, read: Callable[[str], Any] | None = None, write: Callable[[str], Any] | None = None
+        self,
+        read: Callable[[str], Any] | None = None,
+        write: Callable[[str], Any] | None = None,
+        commands: Mapping[str, Callable[[CompletionRequest], Any]] | None = None,
     ) -> None:
         self._write = write or _show
-        self._read = read or _Keyboard()
+        self._read = read or Keyboard()
+        self._commands = dict(commands or {})
         self._turn = asyncio.Lock()
 
     async def complete(self, request: CompletionRequest) -> Completion:
@@ -48,19 +54,24 @@ class HumanPolicy:
             PolicyError: The input has ended.
         """
         async with self._turn:
-            if request.turn == 0:
-                self._write(f"(answer on one line; for several begin and end with a line {_QUOTES})")
-            self._write(f"\n{request.observation}\n")
+            self.show(request)
             try:
-                return Completion(text=await self._answer())
+                return Completion(text=await self._answer(request))
             except EOFError:
                 raise PolicyError("the input ended before the episode did") from None
             except asyncio.CancelledError:
                 self._write("")  # off the line of the question
                 raise
 
-    async def _answer(self) -> str:
-        line = await self._line("> ")
+    def show(self, request: CompletionRequest) -> None:
+        """Show what is to be answered, and at the beginning of an episode how."""
+        if request.turn == 0:
+            self._write(f"(answer on one line; for several begin and end with a line {_QUOTES})")
+        self._write(f"\n{request.observation}\n")
+
+    async def _answer(self, request: CompletionRequest) -> str:
+        while (line := await self._line("> ")).strip() in self._commands:
+            self._commands[line.strip()](request)
         if line.strip() != _QUOTES:
             return line
         lines = []
@@ -77,13 +88,24 @@ def _show(text: str) -> None:
     sys.stdout.write(text + "\n")
 
 
-class _Keyboard:
-    """Standard input, read without a thread that could not be stopped."""
+class Keyboard:
+    """Standard input, read line by line without a thread that could not be stopped."""
 
     def __init__(self) -> None:
         self._pending = b""
 
     async def __call__(self, prompt: str) -> str:
+        """Ask on standard error and read one line.
+
+        Args:
+            prompt: What stands before the cursor.
+
+        Returns:
+            The line without its end.
+
+        Raises:
+            EOFError: The input has ended.
+        """
         sys.stderr.write(prompt)
         sys.stderr.flush()
         try:

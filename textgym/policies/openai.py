@@ -25,7 +25,7 @@ from textgym.policies.delivery import Delivery, Terms
 from textgym.policies.endpoints import OPENAI, api_key_of, base_urls_of, shown_url
 from textgym.policies.fleet import Fleet
 from textgym.policies.preflight import check_servers
-from textgym.policies.sdk import SdkTransport
+from textgym.policies.sdk import SdkTransport, is_asynchronous
 from textgym.policies.transport import HttpLimits, HttpTransport, Transport, affordable_connections
 from textgym.types import Completion, CompletionRequest
 
@@ -144,6 +144,11 @@ class OpenAIPolicy:
     def base_urls(self) -> tuple[str, ...]:
         """The servers, as they may stand in records: without query strings."""
         return tuple(shown_url(url) for url in self._base_urls)
+
+    @property
+    def one_loop(self) -> bool:
+        """Whether it has to be used in one event loop for good: an asynchronous client's connections do."""
+        return self._client is not None and is_asynchronous(self._client)
 
     async def complete(self, request: CompletionRequest) -> Completion:
         """Ask a server.

@@ -23,7 +23,8 @@ class Policy(Protocol):
 
     The rollout engine also calls these, where a policy has them: ``async preflight()`` before the
     first episode (raises ``PolicyError`` when no request could succeed) and ``async aclose()`` after
-    the last one. ``name`` is the text that stands in records.
+    the last one. Where ``one_loop`` is true, ``textgym.rollout`` always plays in the same event loop.
+    ``name`` is the text that stands in records.
     """
 
     async def complete(self, request: CompletionRequest) -> Completion:

@@ -20,7 +20,7 @@ from textgym.policies.bodies import CHAT
 from textgym.policies.refusals import excerpt
 from textgym.policies.transport import HttpLimits, Reply
 
-__all__ = ["SdkTransport"]
+__all__ = ["SdkTransport", "is_asynchronous"]
 
 _MOST_THREADS = 256
 # Parameters of the client's own methods; all other fields travel in ``extra_body``.
@@ -59,9 +59,8 @@ class SdkTransport:
     """
 
     def __init__(self, client: Any, timeout: float, limits: HttpLimits) -> None:
-        names = [base.__name__ for base in type(client).__mro__]
         self._real = any(base.__module__.startswith("openai.") for base in type(client).__mro__)
-        self._async = any(name.startswith("Async") for name in names)
+        self._async = is_asynchronous(client)
         self._client = client.with_options(max_retries=0) if self._real else client
         self._timeout = timeout
         self._cap = limits.max_response_bytes
@@ -134,6 +133,11 @@ class SdkTransport:
         if self._real:
             return Reply(result.status_code, result.content, result.headers)
         return Reply(200, dumps(_plain(result)), {})
+
+
+def is_asynchronous(client: Any) -> bool:
+    """Whether a client's methods are coroutines, as far as the names of its classes tell."""
+    return any(base.__name__.startswith("Async") for base in type(client).__mro__)
 
 
 def _reply_of_error(error: Exception) -> Reply:

@@ -20,6 +20,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mappin
 from typing import Any, TypeVar
 
 from textgym.errors import AuthenticationFailed, ConfigError, RunAborted
+from textgym.hooks import drive, settle
 from textgym.policies.policy import PolicyLike, as_policy
 from textgym.rollouts.episode import EpisodeTask, run_episode
 from textgym.rollouts.grouping import Grouping
@@ -205,6 +206,9 @@ class Rollout:
 
     def run(self) -> Run:
         """Play everything and return it. Raises as ``rollout`` does."""
+        if getattr(self.policy, "one_loop", False):  # a loop that outlives this run
+            run: Run = drive(settle(self._whole()))
+            return run
         try:
             asyncio.get_running_loop()
         except RuntimeError:
