@@ -17,7 +17,9 @@ __version__ = "0.1.0.dev0"
 if TYPE_CHECKING:
     from textgym.datasets import Dataset, GeneratedDataset, as_dataset
     from textgym.envs import (
+        ChainEnv,
         DatasetEnv,
+        MixtureEnv,
         MultiTurnEnv,
         SingleTurnEnv,
         TextEnv,
@@ -33,6 +35,8 @@ if TYPE_CHECKING:
         ScriptedPolicy,
     )
     from textgym.rewards import Rubric
+    from textgym.rewards.calculator import RewardCalculator
+    from textgym.rewards.judge import JudgeRubric
     from textgym.rollouts import (
         Group,
         Limits,
@@ -61,6 +65,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "BoxedParser": "textgym.parsers",
+    "ChainEnv": "textgym.envs",
     "Completion": "textgym.types",
     "CompletionRequest": "textgym.types",
     "Dataset": "textgym.datasets",
@@ -70,14 +75,17 @@ _HOMES = {
     "GeneratedDataset": "textgym.datasets",
     "Group": "textgym.rollouts",
     "HumanPolicy": "textgym.policies",
+    "JudgeRubric": "textgym.rewards.judge",
     "Limits": "textgym.rollouts",
     "Message": "textgym.types",
+    "MixtureEnv": "textgym.envs",
     "MultiTurnEnv": "textgym.envs",
     "OpenAIPolicy": "textgym.policies",
     "OraclePolicy": "textgym.policies",
     "Parser": "textgym.parsers",
     "Policy": "textgym.policies",
     "RandomPolicy": "textgym.policies",
+    "RewardCalculator": "textgym.rewards.calculator",
     "Rubric": "textgym.rewards",
     "Run": "textgym.rollouts",
     "Sampling": "textgym.types",
@@ -104,6 +112,7 @@ _HOMES = {
 
 __all__ = [
     "BoxedParser",
+    "ChainEnv",
     "Completion",
     "CompletionRequest",
     "Dataset",
@@ -113,14 +122,17 @@ __all__ = [
     "GeneratedDataset",
     "Group",
     "HumanPolicy",
+    "JudgeRubric",
     "Limits",
     "Message",
+    "MixtureEnv",
     "MultiTurnEnv",
     "OpenAIPolicy",
     "OraclePolicy",
     "Parser",
     "Policy",
     "RandomPolicy",
+    "RewardCalculator",
     "Rubric",
     "Run",
     "Sampling",
