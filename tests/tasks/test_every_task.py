@@ -14,7 +14,7 @@ from gymnasium.utils.env_checker import check_env
 from textgym.registration import registered_ids
 
 IDS = registered_ids()
-HOSTILE = ["", " \n", "\0", "\ud800\udfff", "x" * 10**6, "<answer>", "</answer><answer></answer>", 
+HOSTILE = ["", " \n", "\0", "\ud800\udfff", "x" * 10**6, "<answer>", "</answer><answer></answer>",
            "\\boxed{", "{}", "\u202e\u200b" * 100, "<guess></guess>", "\\boxed{}" * 1000,
            "<think></think><answer>1/0</answer>"]  # fmt: skip
 

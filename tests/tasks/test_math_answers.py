@@ -296,10 +296,14 @@ def coins(question: str) -> Fraction:
     for _ in range(flips):
         padded = [Fraction(0), *chances, Fraction(0)]
         chances = [padded[i] * heads + padded[i + 1] * (1 - heads) for i in range(len(padded) - 1)]
-    least = re.search(r"(at least|exactly) (\d+)", question)
-    if least is None:
+    if "tails" in question:
+        chances.reverse()
+    bound = re.search(r"(at least|at most|exactly) (\d+)", question)
+    if bound is None:
         return chances[-1]
-    return sum(chances[int(least[2]) :], Fraction(0)) if least[1] == "at least" else chances[int(least[2])]
+    count = int(bound[2])
+    chosen = {"at least": chances[count:], "at most": chances[: count + 1], "exactly": [chances[count]]}
+    return sum(chosen[bound[1]], Fraction(0))
 
 
 RECOMPUTED: dict[str, Callable[[str], Fraction | int]] = {

@@ -145,4 +145,5 @@ def test_all_kinds_come_up() -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_spaces_are_large_enough_to_be_split(kind: str) -> None:
-    assert len({problem.question for problem in sample(1, (kind,), 400)}) >= 30
+    for difficulty in DIFFICULTIES:
+        assert len({problem.question for problem in sample(difficulty, (kind,), 400)}) >= 50

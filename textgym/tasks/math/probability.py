@@ -45,7 +45,7 @@ def _dice(rng: np.random.Generator, difficulty: int) -> Problem:
         return work.problem("dice", f"{text} What is the probability of rolling more than {least}?")
     dice = [pick(rng, FACES if difficulty < 4 else FACES[:4]) for _ in range(2 if difficulty < 4 else 3)]
     if difficulty == 2:
-        dice[1] = dice[0]
+        dice = [between(rng, 4, 20)] * 2
     dice.sort()
     total = between(rng, len(dice) + 2, sum(dice) - 2)
     exactly = difficulty in (2, 4)
@@ -123,7 +123,7 @@ def _urn(rng: np.random.Generator, difficulty: int) -> Problem:
 
 def _coins(rng: np.random.Generator, difficulty: int) -> Problem:
     work = Working()
-    flips = between(rng, *((2, 40), (4, 12), (5, 24), (6, 24), (4, 7))[difficulty - 1])
+    flips = between(rng, *((2, 40), (4, 16), (5, 40), (6, 30), (4, 9))[difficulty - 1])
     least = between(rng, 2, flips - 2) if difficulty == 2 else flips - (0, 0, 1, 2, 1)[difficulty - 1]
     text = f"A fair coin is flipped {flips} times."
     if difficulty == 5:
@@ -135,10 +135,13 @@ def _coins(rng: np.random.Generator, difficulty: int) -> Problem:
         counts = [_choose(work, flips, count) for count in heads]
         ways = work.total(counts)
         work.do(ways, "/", work.do(2, "^", flips))
+    side = "heads" if difficulty == 5 or rng.integers(2) else "tails"
+    few = difficulty in (3, 4) and bool(rng.integers(2))  # as likely as its mirror image
     event = (
-        "every flip shows heads" if difficulty == 1
-        else f"exactly {least} flips show heads" if difficulty == 2
-        else f"at least {least} flips show heads"
+        f"every flip shows {side}" if difficulty == 1
+        else f"exactly {least} flips show {side}" if difficulty == 2
+        else f"the number of {side} is at most {flips - least}" if few
+        else f"the number of {side} is at least {least}"
     )  # fmt: skip
     return work.problem("coins", f"{text} What is the probability that {event}?")
 
