@@ -62,7 +62,7 @@ def test_guesses(said: str, heard: str | None) -> None:
         ("Wordle", {"max_turns": 0}, "max_turns is 0"),
         ("Wordle", {"split": "dev"}, "split is 'dev'"),
         ("Tutor", {"difficulty": 0}, "difficulty is 0"),
-        ("Tutor", {"max_attempts": 0}, "max_turns is 0"),
+        ("Tutor", {"max_attempts": 0}, "max_attempts is 0"),
         ("Echo", {"alphabet": "aa"}, "alphabet is 'aa'"),
         ("Echo", {"length": 0}, "length is 0"),
         ("GuessNumber", {"low": 5, "high": 5}, "low must be smaller"),

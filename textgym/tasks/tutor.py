@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 from textgym.envs import MultiTurnEnv
+from textgym.errors import ConfigError
 from textgym.parsers import BoxedParser
 from textgym.rewards import Rubric, number_match
 from textgym.tasks.math.env import problems
@@ -79,6 +80,8 @@ class TutorEnv(MultiTurnEnv):
         split: Literal["train", "test"] | None = "train",
         render_mode: str | None = None,
     ) -> None:
+        if isinstance(max_attempts, bool) or not isinstance(max_attempts, int) or max_attempts < 1:
+            raise ConfigError(f"max_attempts is {max_attempts!r}: it must be a whole number of at least 1")
         rubric = Rubric([solved]).add_metric(attempts_made, "attempts").add_metric(hints_given, "hints")
         attempts = "1 attempt" if max_attempts == 1 else f"{max_attempts} attempts"
         super().__init__(
