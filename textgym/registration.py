@@ -15,9 +15,12 @@ NAMESPACE = "textgym"
 """Namespace of all ids: ``textgym/Math-v0``."""
 
 _ENTRY_POINTS = {
+    "Countdown-v0": "textgym.tasks.countdown.env:CountdownEnv",
     "Echo-v0": "textgym.tasks.echo:EchoEnv",
     "GuessNumber-v0": "textgym.tasks.guess_number:GuessNumberEnv",
     "Math-v0": "textgym.tasks.math.env:MathEnv",
+    "Tutor-v0": "textgym.tasks.tutor:TutorEnv",
+    "Wordle-v0": "textgym.tasks.wordle.env:WordleEnv",
 }
 
 

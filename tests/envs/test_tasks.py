@@ -5,50 +5,10 @@ from __future__ import annotations
 from fractions import Fraction
 
 import gymnasium as gym
-import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 import textgym
-from textgym import seeding
 from textgym.errors import ConfigError
-from textgym.tasks.math.generator import DIFFICULTIES, KINDS, make_problem
-
-
-@pytest.mark.parametrize("kind", KINDS)
-@given(seed=st.integers(0, 2**32), difficulty=st.sampled_from(DIFFICULTIES))
-def test_worked_solutions_are_right(kind: str, seed: int, difficulty: int) -> None:
-    problem = make_problem(seeding.generator(seed), difficulty, (kind,))
-    for step in problem.steps:
-        left, right = step.split(" = ")
-        a, sign, b = left.rsplit(" ", 2)
-        x, y = Fraction(a.strip("()")), Fraction(b)
-        value = {"+": x + y, "-": x - y, "*": x * y}[sign] if sign != "/" else x / y
-        assert value == Fraction(right), step
-    assert Fraction(problem.steps[-1].split(" = ")[1]) == problem.answer
-
-
-def test_arithmetic_text_means_its_answer() -> None:
-    for seed in range(300):
-        problem = make_problem(seeding.generator(seed), 1 + seed % 5, ("arithmetic",))
-        text = problem.question.removeprefix("Compute ").removesuffix(".")
-        exact = eval("".join(f"Fraction({t})" if t.isdigit() else t for t in _tokens(text)))  # noqa: S307
-        assert exact == problem.answer
-
-
-def _tokens(text: str) -> list[str]:
-    return text.replace("(", "( ").replace(")", " )").split(" ")
-
-
-def test_difficulty_adds_steps() -> None:
-    def mean(difficulty: int) -> float:
-        rng = seeding.generator(0, "steps")
-        return float(np.mean([len(make_problem(rng, difficulty).steps) for _ in range(300)]))
-
-    steps = [mean(difficulty) for difficulty in DIFFICULTIES]
-    assert steps == sorted(steps)
-    assert steps[-1] > 3 * steps[0]
 
 
 def test_math_accepts_equal_numbers_only() -> None:
@@ -92,8 +52,17 @@ def test_guesses(said: str, heard: str | None) -> None:
     ("env_id", "arguments", "message"),
     [
         ("Math", {"difficulty": 6}, "difficulty is 6"),
-        ("Math", {"kinds": ["algebra"]}, "'algebra'"),
+        ("Math", {"kinds": ["poetry"]}, "'poetry'"),
         ("Math", {"split": "dev"}, "split is 'dev'"),
+        ("Countdown", {"numbers": 7}, "numbers is 7"),
+        ("Countdown", {"low": 9, "high": 8}, "high is 8"),
+        ("Countdown", {"numbers": 3, "largest": 3, "low": 9000, "high": 9001}, "widen the bounds"),
+        ("Countdown", {"split": "dev"}, "split is 'dev'"),
+        ("Wordle", {"hard": 1}, "hard is 1"),
+        ("Wordle", {"max_turns": 0}, "max_turns is 0"),
+        ("Wordle", {"split": "dev"}, "split is 'dev'"),
+        ("Tutor", {"difficulty": 0}, "difficulty is 0"),
+        ("Tutor", {"max_attempts": 0}, "max_attempts is 0"),
         ("Echo", {"alphabet": "aa"}, "alphabet is 'aa'"),
         ("Echo", {"length": 0}, "length is 0"),
         ("GuessNumber", {"low": 5, "high": 5}, "low must be smaller"),

@@ -1,1 +1,5 @@
-"""Math-v0: ``generator.py`` makes the problems, ``env.py`` asks and judges them."""
+"""Math-v0: a file for each family of problems, ``generator.py`` collects them, ``env.py`` asks and judges.
+
+The families: ``arithmetic``, ``stories`` and ``relations`` (word problems), ``algebra``, ``number_theory``,
+``geometry``, ``probability``. ``problem.py`` holds what they share.
+"""

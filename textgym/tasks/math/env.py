@@ -1,4 +1,4 @@
-"""Math-v0: procedural arithmetic and word problems with an exact answer.
+"""Math-v0: procedural problems of six families with an exact answer.
 
 Invariant: an answer counts if, and only if, the last box holds one number equal to the exact answer.
 """
@@ -16,10 +16,10 @@ from textgym.envs import SingleTurnEnv
 from textgym.errors import ConfigError
 from textgym.parsers import BoxedParser
 from textgym.rewards import Rubric, number_match
-from textgym.tasks.math.generator import DIFFICULTIES, KINDS, make_problem
+from textgym.tasks.math.generator import DIFFICULTIES, FAMILIES, KINDS, expand, make_problem
 from textgym.tasks.math.prompt import SYSTEM_PROMPT
 
-__all__ = ["MathEnv"]
+__all__ = ["MathEnv", "problems"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +39,45 @@ class _Problems:
         }
 
 
+def problems(
+    difficulty: int, kinds: Sequence[str] | None, split: Literal["train", "test"] | None
+) -> GeneratedDataset:
+    """The problems of one difficulty, for every environment that asks them.
+
+    A problem belongs to the same split in all of them.
+
+    Args:
+        difficulty: 1 to 5.
+        kinds: Names of kinds and families; None for all.
+        split: ``"train"``, ``"test"``, or None for both.
+
+    Returns:
+        The dataset; ``info["solution"]`` of its rows holds the worked steps, one a line.
+
+    Raises:
+        ConfigError: An argument is unusable.
+    """
+    if isinstance(difficulty, bool) or difficulty not in DIFFICULTIES:
+        raise ConfigError(f"difficulty is {difficulty!r}: it must be one of 1, 2, 3, 4, 5")
+    names = (kinds,) if isinstance(kinds, str) else tuple(kinds or ())
+    unknown = [name for name in names if name not in KINDS and name not in FAMILIES]
+    if unknown:
+        raise ConfigError(
+            f"kinds holds {unknown[0]!r}: it may hold the kinds {', '.join(KINDS)}, and the families "
+            f"{', '.join(FAMILIES)}"
+        )
+    return GeneratedDataset(_Problems(difficulty, expand(names)), split=split, name=f"math-{difficulty}")
+
+
 class MathEnv(SingleTurnEnv):
     """Solve a math problem.
 
     ## Description
-    One procedurally made problem: arithmetic with several operations, or a word problem about stocks, bills
-    or journeys. Difficulty adds steps and digits.
+    One procedurally made problem of six families: ``arithmetic`` with several operations; ``stories`` about
+    stocks, bills, journeys, ages, shares, prices and work; ``algebra`` (linear and quadratic equations,
+    systems of two); ``number_theory`` (common divisors and multiples, remainders, divisors, digits, modular
+    powers); ``geometry`` (rectangles, angles, right triangles, composite areas); ``probability`` (dice,
+    urns, coins). Difficulty adds steps and digits.
 
     ## Action Space
     Text that ends in ``\\boxed{…}`` with one number: whole, decimal, or a fraction like ``3/4``.
@@ -53,11 +86,11 @@ class MathEnv(SingleTurnEnv):
     Text: the instructions and the problem.
 
     ## Starting State
-    A problem drawn from the kinds at the given difficulty.
+    A problem drawn from the kinds at the given difficulty; every kind is equally likely.
 
     ## Rewards
-    1 if the last box holds a number equal to the answer (component ``correct``), else 0. The metric ``format``
-    is 1 if there is a box.
+    1 if the last box holds a number equal to the answer (component ``correct``), else 0. The metric
+    ``format`` is 1 if there is a box.
 
     ## Episode End
     Terminates with the first answer.
@@ -69,8 +102,11 @@ class MathEnv(SingleTurnEnv):
     * v0: initial version.
 
     Args:
-        difficulty: 1 (one or two steps, small numbers) to 5.
-        kinds: Which kinds of problems: ``arithmetic``, ``stock``, ``shopping``, ``journey``; None for all.
+        difficulty: 1 (one or two steps, small numbers) to 5 (five to a dozen steps).
+        kinds: Which kinds of problems: families as above, or kinds: ``arithmetic``, ``stock``, ``shopping``,
+            ``journey``, ``ages``, ``sharing``, ``percent``, ``work``, ``linear``, ``system``, ``quadratic``,
+            ``gcd``, ``lcm``, ``remainder``, ``divisors``, ``digit_sum``, ``modular_power``, ``rectangle``,
+            ``angles``, ``right_triangle``, ``composite``, ``dice``, ``urn``, ``coins``; None for all.
         split: ``"train"``, ``"test"`` (disjoint), or None for both.
         render_mode: None, ``"ansi"`` or ``"human"``.
 
@@ -85,18 +121,11 @@ class MathEnv(SingleTurnEnv):
         split: Literal["train", "test"] | None = "train",
         render_mode: str | None = None,
     ) -> None:
-        if isinstance(difficulty, bool) or difficulty not in DIFFICULTIES:
-            raise ConfigError(f"difficulty is {difficulty!r}: it must be one of 1, 2, 3, 4, 5")
-        kinds = (kinds,) if isinstance(kinds, str) else tuple(kinds or ())
-        unknown = [kind for kind in kinds if kind not in KINDS]
-        if unknown:
-            raise ConfigError(f"kinds holds {unknown[0]!r}: it may hold {', '.join(KINDS)}")
-
         parser = BoxedParser()
         rubric = Rubric(parser=parser).add(number_match, name="correct")
         rubric.add_metric(parser.get_format_reward_func(), name="format")
         super().__init__(
-            GeneratedDataset(_Problems(difficulty, kinds), split=split, name=f"math-{difficulty}"),
+            problems(difficulty, kinds, split),
             rubric,
             parser,
             system_prompt=SYSTEM_PROMPT,
