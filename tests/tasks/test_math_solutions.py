@@ -129,7 +129,7 @@ def test_one_step_solvers_fail_ever_more() -> None:
     assert max(shares["one step"][1:]) < 0.1, shares
     three = shares["three steps"]
     assert three[0] > 0.95
-    assert all(b < a for a, b in pairwise(three)), three
+    assert all(b < a or b < 0.05 for a, b in pairwise(three)), three
     assert three[-1] < 0.1
 
 
