@@ -15,7 +15,7 @@ from textgym.registration import register_envs
 __version__ = "0.1.0.dev0"
 
 if TYPE_CHECKING:
-    from textgym.datasets import Dataset, GeneratedDataset, as_dataset
+    from textgym.datasets import Dataset, GeneratedDataset, as_dataset, mix
     from textgym.envs import (
         ChainEnv,
         DatasetEnv,
@@ -25,7 +25,14 @@ if TYPE_CHECKING:
         TextEnv,
     )
     from textgym.errors import TextgymError
-    from textgym.parsers import BoxedParser, Parser, XMLParser
+    from textgym.parsers import (
+        BoxedParser,
+        CodeParser,
+        JSONParser,
+        Parser,
+        ThinkParser,
+        XMLParser,
+    )
     from textgym.policies import (
         HumanPolicy,
         OpenAIPolicy,
@@ -66,6 +73,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "BoxedParser": "textgym.parsers",
     "ChainEnv": "textgym.envs",
+    "CodeParser": "textgym.parsers",
     "Completion": "textgym.types",
     "CompletionRequest": "textgym.types",
     "Dataset": "textgym.datasets",
@@ -75,6 +83,7 @@ _HOMES = {
     "GeneratedDataset": "textgym.datasets",
     "Group": "textgym.rollouts",
     "HumanPolicy": "textgym.policies",
+    "JSONParser": "textgym.parsers",
     "JudgeRubric": "textgym.rewards.judge",
     "Limits": "textgym.rollouts",
     "Message": "textgym.types",
@@ -95,6 +104,7 @@ _HOMES = {
     "Summary": "textgym.rollouts",
     "TextEnv": "textgym.envs",
     "TextgymError": "textgym.errors",
+    "ThinkParser": "textgym.parsers",
     "TokenStream": "textgym.tokens",
     "ToolCall": "textgym.types",
     "Trajectory": "textgym.rollouts",
@@ -106,6 +116,7 @@ _HOMES = {
     "as_dataset": "textgym.datasets",
     "astep": "textgym.rollouts",
     "atruncate": "textgym.rollouts",
+    "mix": "textgym.datasets",
     "rollout": "textgym.rollouts",
 }
 """Public name -> module that defines it."""
@@ -113,6 +124,7 @@ _HOMES = {
 __all__ = [
     "BoxedParser",
     "ChainEnv",
+    "CodeParser",
     "Completion",
     "CompletionRequest",
     "Dataset",
@@ -122,6 +134,7 @@ __all__ = [
     "GeneratedDataset",
     "Group",
     "HumanPolicy",
+    "JSONParser",
     "JudgeRubric",
     "Limits",
     "Message",
@@ -142,6 +155,7 @@ __all__ = [
     "Summary",
     "TextEnv",
     "TextgymError",
+    "ThinkParser",
     "TokenStream",
     "ToolCall",
     "Trajectory",
@@ -154,6 +168,7 @@ __all__ = [
     "as_dataset",
     "astep",
     "atruncate",
+    "mix",
     "rollout",
 ]
 

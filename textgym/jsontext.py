@@ -1,8 +1,9 @@
 """JSON for text that models wrote: fast, and safe with every string a model can produce.
 
-Invariant: ``loads(dumps(x)) == x`` for JSON-like ``x``, lone surrogates and NUL included. The fast
-codec (orjson) refuses lone surrogates and integers beyond 64 bits and rejects NaN; those documents
-take the standard library's ASCII form, which every JSON reader understands.
+Invariant: ``loads(dumps(x)) == x`` for JSON-like ``x`` with finite numbers and integers of at most 64 bits
+(longer ones come back as floats), lone surrogates and NUL included. The fast codec (orjson) refuses lone
+surrogates and longer integers; those documents take the standard library's ASCII form, which every JSON reader
+understands.
 """
 
 from __future__ import annotations

@@ -19,6 +19,7 @@ _ENTRY_POINTS = {
     "Echo-v0": "textgym.tasks.echo:EchoEnv",
     "GuessNumber-v0": "textgym.tasks.guess_number:GuessNumberEnv",
     "Math-v0": "textgym.tasks.math.env:MathEnv",
+    "QA-v0": "textgym.tasks.qa.env:QAEnv",
     "Tutor-v0": "textgym.tasks.tutor:TutorEnv",
     "Wordle-v0": "textgym.tasks.wordle.env:WordleEnv",
 }

@@ -18,6 +18,13 @@ VARIANTS: dict[str, list[dict[str, Any]]] = {
     "textgym/Echo-v0": [{"turns": 2}, {"length": 12}, {"split": "test"}],
     "textgym/GuessNumber-v0": [{"high": 10**9}, {"low": -5, "high": 5, "split": None}],
     "textgym/Math-v0": [{"difficulty": 5}, {"split": "test", "kinds": ["journey"]}],
+    "textgym/QA-v0": [
+        {"scoring": "choice", "parser": "xml"},
+        {"scoring": "math"},
+        {"scoring": "f1", "split": "test", "message_type": "completion"},
+    ],
+    "textgym/Tutor-v0": [{"difficulty": 4}],
+    "textgym/Wordle-v0": [{"hard": True}],
 }
 """Id -> arguments worth checking besides the defaults; an id that is not here is checked with those."""
 

@@ -167,18 +167,25 @@ def test_malformed_rows_of_a_generator():
     assert [e.answer for e in IteratedDataset(rows, skip_bad=True)] == ["0", "1"]
 
 
-def test_tables_are_read_lazily():
+def test_tables_are_checked_as_a_whole_unless_that_is_put_off():
     table = Table([*ROWS, 3], ["question"])
-    dataset = TableDataset(table)
+    with pytest.raises(DatasetError, match=r"(?s)1 of 6 rows of the table .*row 5: it is int 3"):
+        TableDataset(table)
+    assert [e.answer for e in TableDataset(table, skip_bad=True)] == ["0", "1", "2", "3", "4"]
+    dataset = as_dataset(table, lazy=True)
     assert len(dataset) == 6
+    with pytest.raises(ConfigError, match="do not apply"):
+        TableDataset(table, lazy=True, skip_bad=True)
     assert dataset[0].answer == "0"
     with pytest.raises(DatasetError, match="row 5 of the table is malformed: it is int 3"):
         dataset[5]
 
 
 def test_tables_without_a_question_are_refused():
-    with pytest.raises(DatasetError, match="rename_column"):
+    with pytest.raises(DatasetError, match=r'columns=\{"question": "problem"\}'):
         TableDataset(Table(ROWS, ["problem", "answer"]))
+    with pytest.raises(DatasetError, match="columns names 'gold', which is none of them"):
+        TableDataset(Table(ROWS, ["question"]), columns={"answer": "gold"})
     with pytest.raises(DatasetError, match="no rows"):
         TableDataset(Table([], ["question"]))
 
@@ -214,12 +221,35 @@ def test_as_dataset_passes_skip_bad_on():
     assert len(as_dataset(lambda: [*ROWS, 3], skip_bad=True)) == 5
 
 
+def odd(example):
+    return None if int(example.answer) % 2 else "its answer is even"
+
+
+@pytest.mark.parametrize("source", [ROWS, five, TABLE, lambda: iter(ROWS)], ids=repr)
+def test_columns_and_checks_apply_to_every_source(source):
+    source = source() if getattr(source, "__name__", "") == "<lambda>" else source
+    columns = {"question": "answer", "answer": "question"}
+    with pytest.raises(DatasetError, match="its answer is even"):
+        list(as_dataset(source if not hasattr(source, "__next__") else ROWS, check=odd))
+    dataset = as_dataset(source, columns=columns)
+    assert (dataset[3].question, dataset[3].answer) == ("3", "3?")
+    assert pickle.loads(pickle.dumps(dataset))[3].question == "3"
+
+
+def test_checked_generators_leave_out_what_fails():
+    dataset = as_dataset(five, check=odd, skip_bad=True)
+    assert [e.answer for e in dataset] == ["1", "3"]
+    assert [e.answer for e in pickle.loads(pickle.dumps(dataset))] == ["1", "3"]
+    with pytest.raises(ConfigError, match="is a dataset already"):
+        as_dataset(dataset, check=odd)
+
+
 @pytest.mark.parametrize(
     ("source", "hint"),
     [
         (None, "pass a list of rows"),
         (3, "pass a list of rows"),
-        ("rows.jsonl", "load the rows first"),
+        (b"rows.jsonl", "the path of a file as text"),
         ({"train": ROWS}, r'dataset\["train"\]'),
         ({"question": ["a"], "answer": ["b"]}, "turn columns into rows"),
         ({}, "empty"),
@@ -247,3 +277,32 @@ def test_a_hugging_face_dataset():
     dataset = as_dataset(datasets.Dataset.from_list(ROWS))
     assert type(dataset) is TableDataset
     assert [example.answer for example in dataset] == ["0", "1", "2", "3", "4"]
+    assert [example.answer for example in pickle.loads(pickle.dumps(dataset))] == ["0", "1", "2", "3", "4"]
+    chats = [{"prompt": [{"role": "user", "content": q}], "solution": q, "tags": [q]} for q in "ab"]
+    chat = as_dataset(datasets.Dataset.from_list(chats), columns={"answer": "solution"})[1]
+    assert (chat.prompt, chat.answer, chat["tags"]) == (({"role": "user", "content": "b"},), "b", ["b"])
+
+
+def test_malformed_rows_of_a_hugging_face_dataset():
+    datasets = pytest.importorskip("datasets")
+    rows = [{"question": f"{n}?", "answer": str(n)} for n in range(603)]
+    rows[600]["question"], rows[601]["answer"], rows[602]["question"] = None, None, " "
+    table = datasets.Dataset.from_list(rows)
+    with pytest.raises(DatasetError) as caught:
+        as_dataset(table)
+    lines = str(caught.value).splitlines()
+    assert lines[0] == "3 of 603 rows of the table are malformed:"
+    assert [line.partition(":")[0] for line in lines[1:4]] == ["  row 600", "  row 601", "  row 602"]
+    assert "its answer is absent, while it is text in 600 other rows" in lines[2]
+    assert len(as_dataset(table, skip_bad=True)) == 600
+    assert len(as_dataset(table, skip_bad=True, mixed=True)) == 601
+    assert len(as_dataset(table, lazy=True)) == 603
+
+
+def test_a_streaming_hugging_face_dataset_is_iterated():
+    datasets = pytest.importorskip("datasets")
+    dataset = as_dataset(datasets.Dataset.from_list(ROWS).to_iterable_dataset())
+    assert type(dataset) is IteratedDataset
+    assert [example.answer for example in dataset] == ["0", "1", "2", "3", "4"]
+    with pytest.raises(ConfigError, match=r'dataset\["train"\]'):
+        as_dataset(datasets.DatasetDict({"train": datasets.Dataset.from_list(ROWS)}))

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 import textgym
-from textgym.datasets.rows import as_example, content_key, read_rows
+from textgym.datasets.inspection import read_rows
+from textgym.datasets.rows import as_example, content_key
 from textgym.errors import DatasetError
 from textgym.types import Example
 

@@ -68,7 +68,9 @@ def test_a_win_within_the_budget_is_a_win() -> None:
 
 
 def test_format_hands_on_what_is_inside() -> None:
-    env = FormatWrapper(gym.make("textgym/Echo-v0", turns=2), XMLParser(["say"], answer_field="say"), weight=0.5)
+    env = FormatWrapper(
+        gym.make("textgym/Echo-v0", turns=2), XMLParser(["say"], answer_field="say"), weight=0.5
+    )
     env.reset(seed=0)
     word = env.unwrapped.oracle()
     assert env.step(f"<say>\n{word}\n</say>")[1] == 0.5

@@ -1,5 +1,6 @@
 """Properties of the parsers: they read back what they write, and nothing makes them raise."""
 
+import json
 import re
 
 import pytest
@@ -7,11 +8,32 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from textgym.errors import ConfigError
-from textgym.parsers import BoxedParser, ParseOutcome, Parser, XMLParser
+from textgym.parsers import BoxedParser, CodeParser, JSONParser, ParseOutcome, Parser, ThinkParser, XMLParser
+from textgym.parsers.json_values import find_json
 
 XML = XMLParser(["reasoning", ("tool", "answer")])
 FIRST = XMLParser(["reasoning", ("tool", "answer")], pick="first")
-PARSERS = [Parser(), XML, FIRST, BoxedParser()]
+VERBATIM = [
+    Parser(),
+    XML,
+    FIRST,
+    BoxedParser(),
+    ThinkParser(),
+    ThinkParser(required=False),
+    ThinkParser(inner=BoxedParser()),
+    ThinkParser(inner=XML, required=False),
+]
+"""Parsers whose answer is a part of the text."""
+OTHERS = [
+    JSONParser(),
+    JSONParser(["reasoning"], "result.answer", pick="first"),
+    JSONParser(answer_field=None),
+    CodeParser(),
+    CodeParser("python", unfenced=True, unclosed=True),
+    ThinkParser(inner=JSONParser()),
+    ThinkParser(inner=CodeParser("python")),
+]
+PARSERS = VERBATIM + OTHERS
 
 # Lone surrogates included: st.text() leaves them out of the default alphabet's favourites.
 anything = st.text(st.characters(exclude_categories=()))
@@ -20,6 +42,8 @@ pieces = st.lists(
         (
             *("<reasoning>", "</reasoning>", "<tool>", "</tool>", "<answer>", "</answer>", "<", ">"),
             *(r"\boxed{", r"\fbox {", r"\boxed", "{", "}", r"\{", r"\}", "\\", "a", " ", "\n", "\ud800"),
+            *("<think>", "</think>", "```", "```json\n", "```python\n", "\n```\n", "~~~", "null", "1", ","),
+            *('"', '{"answer":', '{"reasoning": 1, "result": {"answer": "x"}}', '{"answer": 4}', "[", "]"),
         )
     )
     | anything,
@@ -38,8 +62,8 @@ def test_no_text_makes_a_parser_raise(parser, text):
     answer = parser.parse_answer(text)
     assert answer == parser.parse_answer(messages) == parser.answer_of(parsed)
     if answer is not None:
-        assert answer in text
-        assert answer == answer.strip()
+        assert answer == parser.trimmed(answer) or parser in OTHERS
+        assert answer in text or parser in OTHERS
     assert 0.0 <= parser.format_score(text) <= 1.0
     assert parser.get_format_reward_func()(messages) == parser.format_score(text)
 
@@ -51,9 +75,9 @@ def test_a_formatted_answer_is_read_back_or_refused(parser, answer):
     try:
         text = parser.format_answer(answer)
     except ConfigError:
-        assert re.search(r"[<{}\\]", answer) or not answer.strip()
+        assert re.search(r"[<{}\\]", answer) or not answer.strip() or "answer_field=None" in repr(parser)
         return
-    assert parser.parse_answer(text) == answer.strip()
+    assert parser.parse_answer(text) == parser.trimmed(answer)
     assert parser.get_format_reward_func()(text) == 1.0
 
 
@@ -97,3 +121,43 @@ def test_boxes_are_those_of_a_search_from_every_opening(text):
                 last = text[token.end() : later.start()].strip()
                 break
     assert BoxedParser().parse(text).answer == last
+
+
+values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | anything,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(anything, inner, max_size=3),
+    max_leaves=8,
+)
+prose = st.text(st.characters(exclude_categories=(), exclude_characters="{[`~"), max_size=10)
+
+
+@given(value=st.lists(values, max_size=3) | st.dictionaries(anything, values), around=st.tuples(prose, prose))
+@settings(deadline=None)
+def test_json_within_prose_is_found(value, around):
+    for written in (json.dumps(value), json.dumps(value, indent=1, ensure_ascii=False)):
+        found, broken = find_json(around[0] + written + around[1])
+        assert [entry.value for entry in found] == [value]
+        assert not broken
+        assert JSONParser(answer_field=None).parse(f"{around[0]}\n{written}").value == value
+
+
+@given(text=pieces)
+@settings(deadline=None)
+def test_every_json_value_is_one_for_the_standard_library(text):
+    found, _ = find_json(text)
+    for entry in found:
+        assert json.loads(json.dumps(entry.value)) == entry.value
+    if text.strip().startswith(("{", "[")):
+        try:
+            whole = json.loads(text)
+        except ValueError:
+            return
+        assert [entry.value for entry in found] == [whole]
+
+
+@given(code=pieces | anything, language=st.sampled_from([None, "python", "c++"]))
+@settings(deadline=None)
+def test_code_of_any_text_reads_back(code, language):
+    parser = CodeParser(language)
+    text = f"Look:\n{parser.format_answer(code)}\nThat is all."
+    assert parser.parse_answer(text) == parser.trimmed(code)

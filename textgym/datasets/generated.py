@@ -15,7 +15,8 @@ from typing import Any, Literal
 import numpy as np
 
 from textgym import seeding
-from textgym.datasets.dataset import Dataset
+from textgym.datasets.dataset import Dataset, SplitKey
+from textgym.datasets.numbers import checked_share, whole_number
 from textgym.datasets.rows import as_example, content_key
 from textgym.errors import ConfigError, DatasetError
 from textgym.types import Example
@@ -69,15 +70,20 @@ class GeneratedDataset(Dataset):
         name: str = "",
     ) -> None:
         self.make = _checked_maker(make)
-        self.seed = _whole("seed", seed)
-        self._size = None if size is None else _whole("size", size)
+        self.seed = whole_number("seed", seed)
+        self._size = None if size is None else whole_number("size", size)
         if self._size is not None and self._size < 1:
             raise ConfigError(f"size is {size!r}: it must be at least 1, or None for no end")
         if split not in ("train", "test", None):
             raise ConfigError(f'split is {split!r}: it must be "train", "test" or None')
-        self.split = split
-        self.test_share = _share(test_share)
+        self._part = split
+        self.test_share = checked_share(test_share)
         self.name = name
+
+    @property
+    def part(self) -> str | None:
+        """``"train"``, ``"test"``, or None for all instances."""
+        return self._part
 
     @property
     def size(self) -> int | None:
@@ -93,21 +99,36 @@ class GeneratedDataset(Dataset):
         Raises:
             DatasetError: ``make`` gave a malformed row, or no instance of the split comes up.
         """
-        if self.split is None:
+        if self._part is None:
             return self._draw(rng)[0]
-        share = self.test_share if self.split == "test" else 1 - self.test_share
+        share = self.test_share if self._part == "test" else 1 - self.test_share
         attempts = math.ceil(_PATIENCE / share)
         seen = set()
         for _ in range(attempts):
             example, key = self._draw(rng)
-            if self._in_test(key) == (self.split == "test"):
+            if self._in_test(key) == (self._part == "test"):
                 return example
             seen.add(key)
         raise DatasetError(
-            f"the {self.split} split of {self._maker} seems to be empty: {attempts} draws gave "
+            f"the {self._part} split of {self._maker} seems to be empty: {attempts} draws gave "
             f"{len(seen)} different instances, all of the other split. The space of instances is "
             "too small to be split by content: make it larger, change test_share, or use "
             "split=None"
+        )
+
+    def _side(
+        self, part: Literal["train", "test"], test_share: float, seed: int, by: SplitKey | None
+    ) -> GeneratedDataset:
+        """A side as ``split=`` makes it, so that both ways of asking give the same two sides."""
+        if self._part is not None:
+            raise ConfigError(f"{self!r} is the {self._part} split already: split a dataset with split=None")
+        if seed or by == "question":
+            raise ConfigError(
+                "generated instances are split by their content alone, whatever the seed: leave seed and "
+                "by out"
+            )
+        return GeneratedDataset(
+            self.make, seed=self.seed, size=self._size, split=part, test_share=test_share, name=self.name
         )
 
     def _fetch(self, position: int) -> Example:
@@ -133,7 +154,7 @@ class GeneratedDataset(Dataset):
         return getattr(self.make, "__qualname__", type(self.make).__name__)
 
     def __repr__(self) -> str:
-        split = "" if self.split is None else f", split={self.split!r}"
+        split = "" if self._part is None else f", split={self._part!r}"
         return f"GeneratedDataset({self._maker}, size={self._size}, seed={self.seed}{split})"
 
 
@@ -146,15 +167,3 @@ def _checked_maker(make: Any) -> Callable[[np.random.Generator], Any]:
             "IteratedDataset, or return one row for each rng"
         )
     return make  # type: ignore[no-any-return]
-
-
-def _share(value: Any) -> float:
-    if not isinstance(value, int | float) or not 0 < value < 1:
-        raise ConfigError(f"test_share is {value!r:.60}: it must be a number between 0 and 1")
-    return float(value)
-
-
-def _whole(name: str, value: Any) -> int:
-    if isinstance(value, bool) or not isinstance(value, int | np.integer):
-        raise ConfigError(f"{name} is {value!r:.60}: it must be a whole number")
-    return int(value)

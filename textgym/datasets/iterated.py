@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cached_property
 from typing import Any
 
 from textgym.datasets.dataset import Dataset
-from textgym.datasets.rows import as_example
+from textgym.datasets.inspection import Check
+from textgym.datasets.rows import as_example, checked_columns, renamed
 from textgym.errors import ConfigError, DatasetError
 from textgym.types import Example
 
@@ -38,7 +39,9 @@ class IteratedDataset(Dataset):
         rows: Called without arguments, returns an iterable of rows; usually ``def rows(): yield
             {…}``. To be pickled, it must be importable, and it is read again in the other process.
         size: Number of rows, where it is known; further ones are ignored.
+        columns: Our column name -> the rows', like ``{"question": "problem"}``.
         skip_bad: Leave malformed rows out, with a log warning, instead of raising.
+        check: What else has to hold of each example: returns what is wrong, or None.
 
     Raises:
         ConfigError: ``rows`` is no function, or ``size`` no positive whole number.
@@ -59,7 +62,9 @@ class IteratedDataset(Dataset):
         rows: Callable[[], Iterable[Any]],
         *,
         size: int | None = None,
+        columns: Mapping[str, str] | None = None,
         skip_bad: bool = False,
+        check: Check | None = None,
     ) -> None:
         if not callable(rows):
             raise ConfigError(
@@ -68,7 +73,9 @@ class IteratedDataset(Dataset):
             )
         self._function = rows
         self._declared = _declared(size)
+        self._columns = checked_columns(columns)
         self._skip_bad = skip_bad
+        self._check = check
         self._begin()
 
     def _begin(self) -> None:
@@ -133,7 +140,11 @@ class IteratedDataset(Dataset):
         number = self._read
         self._read += 1
         try:
-            self._examples.append(as_example(row))
+            example = as_example(renamed(row, self._columns))
+            wrong = None if self._check is None else self._check(example)
+            if wrong is not None:
+                raise DatasetError(wrong)
+            self._examples.append(example)
         except DatasetError as error:
             problem = f"row {number} of {self._source} is malformed: {error}"
             if not self._skip_bad:
@@ -151,10 +162,10 @@ class IteratedDataset(Dataset):
         return f"the generator {self._name}"
 
     def __getstate__(self) -> tuple[Any, ...]:
-        return self._function, self._declared, self._skip_bad
+        return self._function, self._declared, self._columns, self._skip_bad, self._check
 
     def __setstate__(self, state: tuple[Any, ...]) -> None:
-        self._function, self._declared, self._skip_bad = state
+        self._function, self._declared, self._columns, self._skip_bad, self._check = state
         self._begin()
 
     def __repr__(self) -> str:

@@ -10,26 +10,21 @@ get equal ids in every process. This module never repairs a row: it reads it or 
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from textgym import seeding
-from textgym.errors import DatasetError
+from textgym.errors import ConfigError, DatasetError
 from textgym.types import Example, Message
 
-__all__ = ["as_example", "content_key", "read_rows"]
-
-logger = logging.getLogger(__name__)
+__all__ = ["as_example", "checked_columns", "content_key", "has_own_id", "renamed"]
 
 _NAMES = ("prompt", "question", "answer", "task", "info", "id")
 _SIMPLE = frozenset({str, int, float, bool, type(None)})
 _ROLES = ("system", "developer", "user", "assistant", "tool", "function")
-_SHOWN = 20
-_FIX = "Fix them, or pass skip_bad=True to leave them out."
 
 
 def as_example(row: Any) -> Example:
@@ -56,45 +51,54 @@ def as_example(row: Any) -> Example:
         raise DatasetError("its values are nested too deeply, or hold themselves") from None
 
 
-def read_rows(rows: Iterable[Any], *, skip_bad: bool = False) -> tuple[Example, ...]:
-    """Read all rows and report all that are malformed at once.
+def renamed(row: Any, columns: Mapping[str, str]) -> Any:
+    """The row with its own column names replaced by ours.
 
     Args:
-        rows: Rows as for ``as_example``. An explicit ``id`` occurs once.
-        skip_bad: Leave malformed rows out, with a log warning, instead of raising.
-
-    Returns:
-        The examples in order, at least one.
+        row: A row dict, or anything else, which is returned as it is.
+        columns: Our name -> the row's name, for instance ``{"answer": "solution"}``.
 
     Raises:
-        DatasetError: Rows are malformed (the message lists the first 20 with their positions, which
-            count from 0), or no row is left.
+        DatasetError: The row lacks a named column, or has one of its own under our name.
+
+    Example:
+        >>> renamed({"problem": "2+2?", "level": 1}, {"question": "problem"})
+        {'question': '2+2?', 'level': 1}
     """
-    examples: list[Example] = []
-    problems: list[str] = []
-    seen: dict[str, int] = {}
-    position = -1
-    for position, row in enumerate(rows):
-        try:
-            example = as_example(row)
-            if _has_own_id(row, example) and seen.setdefault(example.id, position) != position:
-                raise DatasetError(f"its id {example.id!r} is that of row {seen[example.id]} already")
-        except DatasetError as error:
-            problems.append(f"row {position}: {error}")
-        else:
-            examples.append(example)
-    if problems:
-        report = _report(problems, position + 1)
-        if not skip_bad:
-            raise DatasetError(f"{report}\n{_FIX}")
-        logger.warning("%s\nThey are left out (skip_bad=True).", report)
-    if not examples:
+    if not columns or not isinstance(row, Mapping):
+        return row
+    for ours, theirs in columns.items():
+        if theirs not in row:
+            raise DatasetError(
+                f"it has no key {theirs!r}, which columns names for {ours!r}; its keys are "
+                f"{', '.join(map(str, row)) or 'none'}"
+            )
+    taken = set(columns.values())
+    rest = {key: value for key, value in row.items() if key not in taken}
+    for name in columns.keys() & rest.keys():
         raise DatasetError(
-            "the dataset has no rows"
-            + (" left after the malformed ones" if problems else "")
-            + ": it needs at least one row with a prompt or a question"
+            f"it has a key {name!r} besides {columns[name]!r}, which columns puts there: give that one "
+            f'another name too, columns={{…, "own_{name}": "{name}"}}'
         )
-    return tuple(examples)
+    return {ours: row[theirs] for ours, theirs in columns.items()} | rest
+
+
+def checked_columns(columns: Any) -> dict[str, str]:
+    """The argument ``columns``, checked; None means no renaming.
+
+    Raises:
+        ConfigError: It is no mapping from text to text.
+    """
+    if columns is None:
+        return {}
+    if not isinstance(columns, Mapping) or not all(
+        isinstance(name, str) for pair in columns.items() for name in pair
+    ):
+        raise ConfigError(
+            f"columns is {columns!r:.80}: it must be a dict from textgym's name to the name in the data, "
+            'like {"question": "problem", "answer": "solution"}'
+        )
+    return dict(columns)
 
 
 def content_key(example: Example) -> str:
@@ -115,15 +119,8 @@ def content_key(example: Example) -> str:
     )
 
 
-def _report(problems: list[str], total: int) -> str:
-    lines = [f"{len(problems)} of {total} rows of the dataset are malformed:"]
-    lines += [f"  {problem}" for problem in problems[:_SHOWN]]
-    if len(problems) > _SHOWN:
-        lines.append(f"  … and {len(problems) - _SHOWN} more")
-    return "\n".join(lines)
-
-
-def _has_own_id(row: Any, example: Example) -> bool:
+def has_own_id(row: Any, example: Example) -> bool:
+    """Whether the id of an example is the row's own rather than made from its content."""
     if isinstance(row, Example):
         return example.id != content_key(example)
     return row.get("id") is not None

@@ -2,7 +2,10 @@ r"""Parsers: from what a model wrote to the answer in it, and back.
 
 - ``Parser``: the whole text is the answer; base class of the others and of your own.
 - ``XMLParser``: named tags, ``<reasoning>…</reasoning><answer>…</answer>``.
+- ``ThinkParser``: what follows ``<think>…</think>``, maybe read by another parser.
 - ``BoxedParser``: the last ``\boxed{…}`` of a mathematical text.
+- ``JSONParser``: a field of the last JSON value.
+- ``CodeParser``: the last fenced code block.
 
 All of them share four calls: ``parse(text)`` (everything that was found, with a ``ParseOutcome``),
 ``parse_answer(completion)`` (the answer or None), ``format_answer(answer)`` (a text that parses
@@ -13,6 +16,8 @@ string is written by a model in training. Nothing here runs or evaluates model t
 """
 
 from textgym.parsers.boxed import BoxedParser
+from textgym.parsers.code import CodeParser, ParsedCode
+from textgym.parsers.json import JSONParser, ParsedJSON
 from textgym.parsers.parser import (
     FormatReward,
     Parsed,
@@ -21,16 +26,23 @@ from textgym.parsers.parser import (
     Parser,
     assistant_texts,
 )
+from textgym.parsers.think import ParsedThink, ThinkParser
 from textgym.parsers.xml import XMLParser
 from textgym.parsers.xml_fields import XMLFields
 
 __all__ = [
     "BoxedParser",
+    "CodeParser",
     "FormatReward",
+    "JSONParser",
     "ParseOutcome",
     "Parsed",
+    "ParsedCode",
+    "ParsedJSON",
     "ParsedText",
+    "ParsedThink",
     "Parser",
+    "ThinkParser",
     "XMLFields",
     "XMLParser",
     "assistant_texts",

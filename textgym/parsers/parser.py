@@ -69,7 +69,7 @@ class Parser:
 
     A subclass overrides ``parse`` to return an object with an ``answer`` (or ``answer_of`` as well,
     to find the answer in another kind of result) and, where the format is more than the bare
-    answer, ``render_answer`` and ``format_score``.
+    answer, ``render_answer`` and ``format_score`` (and ``trimmed``, where whitespace counts).
 
     Args:
         extract_fn: Applied to the answer by ``parse_answer``, for instance to take a number out of
@@ -126,11 +126,19 @@ class Parser:
         """
         for text in reversed(assistant_texts(completion)):
             answer = self.answer_of(self.parse(text))
-            if answer is not None and self.extract_fn is not None:
-                answer = self.extract_fn(answer)
+            if answer is not None:
+                answer = self.extract(answer)
             if answer is not None:
                 return answer
         return None
+
+    def extract(self, answer: str) -> str | None:
+        """What ``extract_fn`` makes of an answer; the answer itself where there is none."""
+        return answer if self.extract_fn is None else self.extract_fn(answer)
+
+    def trimmed(self, answer: str) -> str:
+        """The answer as ``parse`` gives it back: without what the format does not keep around it."""
+        return answer.strip()
 
     def render_answer(self, answer: str) -> str:
         """The answer in this format, not yet checked; ``format_answer`` checks it."""
@@ -154,7 +162,7 @@ class Parser:
                 f"answer is {answer!r:.60} ({type(answer).__name__}): pass it as text, str(answer)"
             )
         text = self.render_answer(answer)
-        if self.answer_of(self.parse(text)) != answer.strip():
+        if self.answer_of(self.parse(text)) != self.trimmed(answer):
             raise ConfigError(
                 f"answer {answer!r:.80} cannot be written for {self!r}: the text {text!r:.120} "
                 "does not parse back to it; an answer cannot hold the format's own delimiters"

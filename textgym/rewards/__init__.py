@@ -1,11 +1,12 @@
 """Rewards: what an episode is worth. ``Rubric`` combines functions; the other files hold functions."""
 
 from textgym.rewards.function import RewardFunction, Role, gate, group_reward
-from textgym.rewards.math import number_match, read_number
+from textgym.rewards.math import MathOutcome, math_match, number_match, read_number, verify_math
 from textgym.rewards.rubric import Rubric, Score
 from textgym.rewards.text import exact_match, prefix_match
 
 __all__ = [
+    "MathOutcome",
     "RewardFunction",
     "Role",
     "Rubric",
@@ -13,7 +14,9 @@ __all__ = [
     "exact_match",
     "gate",
     "group_reward",
+    "math_match",
     "number_match",
     "prefix_match",
     "read_number",
+    "verify_math",
 ]
