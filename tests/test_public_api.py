@@ -36,7 +36,7 @@ PARAMETERS = {
     "Limits": "turns completion_tokens total_tokens context_tokens seconds",
     "Rubric": "funcs weights parser",
     "DatasetEnv": "dataset rubric parser system_prompt few_shot_examples task_templates message_type "
-    "render_mode max_observation max_action client model timeout attributes",
+    "render_mode max_observation max_action client model timeout reward_bounds success_threshold attributes",
     "SingleTurnEnv": "dataset rubric parser max_retries kwargs",
     "MultiTurnEnv": "dataset rubric parser max_turns turns_are_rule kwargs",
     "ScriptedPolicy": "script name",

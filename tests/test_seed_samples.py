@@ -20,7 +20,7 @@ import pytest
 
 import textgym
 from textgym import MultiTurnEnv, Rubric, SingleTurnEnv, XMLParser
-from textgym.errors import PolicyError
+from textgym.errors import PolicyError, RewardError
 from textgym.hooks import drive, settle
 from textgym.testing.mock_server import MockModelServer
 
@@ -155,7 +155,7 @@ def test_single_turn(server: MockModelServer, openai_client: openai.OpenAI) -> N
 
     # Without tags the sample's own function raises (None has no strip): an error with its name, no silent 0.
     server.answer = "four"
-    with pytest.raises(PolicyError, match=r"reward function 'check_answer' raised AttributeError"):
+    with pytest.raises(RewardError, match=r"reward function 'check_answer' raised AttributeError"):
         env.rollout(openai_client, "gpt-4", "What is 2+2?", "4")
     server.answer = lambda body: "seven" if "3+4" in body["messages"][-1]["content"] else tagged(body)
     prompts, _, rewards = env.generate("gpt-4", 4, openai_client)

@@ -9,18 +9,21 @@ understands.
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import orjson
 
 __all__ = ["dumps", "loads", "printable"]
 
 
-def dumps(value: Any) -> bytes:
+def dumps(value: Any, odd: Callable[[Any], Any] | None = None) -> bytes:
     """Write one JSON document on one line.
 
     Args:
-        value: JSON types; dict keys are strings.
+        value: JSON types and numpy numbers; dict keys are strings.
+        odd: Makes JSON of what is none of these; without it, that is an error.
 
     Returns:
         UTF-8 bytes without a line break.
@@ -30,9 +33,19 @@ def dumps(value: Any) -> bytes:
         ValueError: A number is NaN or infinite somewhere in a document the fast codec refused.
     """
     try:
-        return orjson.dumps(value)
+        return orjson.dumps(value, odd, orjson.OPT_SERIALIZE_NUMPY)
     except TypeError:
-        return json.dumps(value, separators=(",", ":"), allow_nan=False).encode("ascii")
+        return json.dumps(value, separators=(",", ":"), allow_nan=False, default=_odd(odd)).encode("ascii")
+
+
+def _odd(odd: Callable[[Any], Any] | None) -> Callable[[Any], Any] | None:
+    if odd is None:
+        return None
+
+    def written(value: Any) -> Any:
+        return value.item() if isinstance(value, np.generic) else odd(value)
+
+    return written
 
 
 def loads(data: bytes | str) -> Any:

@@ -233,13 +233,22 @@ def test_a_directory_that_holds_a_run(cli: Cli) -> None:
 def test_resuming_with_another_configuration_is_refused_with_the_difference(cli: Cli) -> None:
     words = ["rollout", ECHO, *ORACLE, "--out", "x"]
     assert cli(*words, "-n", 2).code == 0
-    result = cli(*words, "-n", 3, "--resume")
+    result = cli(*words, "-n", 2, "--seed", 3, "--resume")
     assert (result.code, result.out) == (2, "")
     assert result.error.startswith("x holds a run with another configuration")
-    assert '-  "num_examples": 2,\n+  "num_examples": 3,' in result.err
-    result = cli(*words, "-n", 3, "--resume", "--dry-run")
+    assert '-  "seed": 0\n+  "seed": 3' in result.err
+    result = cli(*words, "-n", 2, "--seed", 3, "--resume", "--dry-run")
     assert (result.code, result.out) == (2, "")
-    assert result.error.endswith("num_examples was 2 and is 3")
+    assert result.error.endswith("seed was 0 and is 3")
+
+
+def test_a_run_can_be_made_longer(cli: Cli) -> None:
+    words = ["rollout", ECHO, *ORACLE, "--out", "x"]
+    assert cli(*words, "-n", 2).code == 0
+    before = Path("x/episodes.jsonl").read_bytes()
+    assert cli(*words, "-n", 3, "--resume", "--dry-run").code == 0
+    assert "3 in 3 groups" in cli(*words, "-n", 3, "--resume").out
+    assert Path("x/episodes.jsonl").read_bytes().startswith(before)
 
 
 def test_a_dry_run_says_what_would_be_done_and_does_nothing(cli: Cli, tmp_path: Path) -> None:
@@ -276,7 +285,7 @@ def test_a_person_who_leaves(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stdin", io.StringIO(""))
     result = cli("eval", ECHO, "--policy", "human", "-n", 2)
     assert result.code == 1
-    assert "the input ended before the episode did" in result.error
+    assert "the input ended before the episode did" in result.err
 
 
 def test_a_run_of_a_config_file_alone(cli: Cli) -> None:

@@ -18,7 +18,7 @@ import pytest
 import textgym
 from textgym import Completion, CompletionRequest, Run
 from textgym.errors import RunError, RunLocked, RunMismatch
-from textgym.rollouts.store import RunDirectory, episode_key, load
+from textgym.rollouts.store import RunDirectory, episode_key, load, work_digest
 
 MATH: dict[str, Any] = {"env": "textgym/Math-v0", "num_examples": 6, "group_size": 2, "seed": 3}
 
@@ -177,8 +177,10 @@ except textgym.errors.RunError as error:
 
 def test_keys_depend_on_the_work_alone() -> None:
     config = {"env": "x", "seed": 1}
-    assert episode_key(config, 0, 1) == episode_key({"seed": 1, "env": "x"}, 0, 1)
-    keys = {episode_key(c, g, s) for c in (config, {"env": "y"}) for g in range(3) for s in range(3)}
+    digest = work_digest(config)
+    assert digest == work_digest({"seed": 1, "env": "x", "num_examples": 7})
+    other = work_digest({"env": "y"})
+    keys = {episode_key(d, g, s) for d in (digest, other) for g in range(3) for s in range(3)}
     assert len(keys) == 18
 
 

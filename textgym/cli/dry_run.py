@@ -17,6 +17,7 @@ from textgym.envs.transcript import transcript
 from textgym.errors import PolicyError, RunError, RunMismatch
 from textgym.rollouts import Run
 from textgym.rollouts.engine import Rollout
+from textgym.rollouts.store import SIZE
 
 __all__ = ["rehearse"]
 
@@ -146,5 +147,5 @@ def _present(work: Rollout, settings: Settings) -> int:
 
 
 def _differing(stored: dict[str, Any], wanted: dict[str, Any]) -> list[str]:
-    names = [name for name in {**stored, **wanted} if stored.get(name) != wanted.get(name)]
+    names = [n for n in {**stored, **wanted} if n != SIZE and stored.get(n) != wanted.get(n)]
     return [f"{name} was {stored.get(name)!r} and is {wanted.get(name)!r}" for name in names]

@@ -15,9 +15,9 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from textgym.envs.transcript import prompt_text
-from textgym.errors import ConfigError, PolicyError
+from textgym.errors import ConfigError, EnvError, PolicyError, RewardError
 from textgym.policies.policy import Policy, as_policy
-from textgym.rollouts import Run, Trajectory, arollout
+from textgym.rollouts import Boundary, Run, Trajectory, arollout
 from textgym.rollouts import rollout as play
 from textgym.types import Sampling
 
@@ -26,6 +26,7 @@ __all__ = ["RolloutCalls"]
 Generated = tuple[list[str], list[str], list[float | None]]
 """(prompts, completions, rewards), one entry a sample; the reward of a failed sample is None."""
 
+_ERRORS = {Boundary.POLICY: PolicyError, Boundary.ENV: EnvError, Boundary.REWARD: RewardError}
 _SAMPLING = ("temperature", "top_p", "max_tokens", "stop")
 
 
@@ -75,6 +76,8 @@ class RolloutCalls:
 
         Raises:
             PolicyError: No completion could be had.
+            EnvError: The environment failed.
+            RewardError: A reward function failed.
             ConfigError: There is neither a client nor a model, or the prompt is missing.
         """
         if prompt is None:
@@ -90,7 +93,7 @@ class RolloutCalls:
         )
         trajectory = run[0]
         if trajectory.error is not None:
-            raise PolicyError(str(trajectory.error))
+            raise _ERRORS[trajectory.error.boundary](str(trajectory.error))
         return trajectory.completion, {**getattr(twin, "state", {}), **_outcome(trajectory)}
 
     def generate(

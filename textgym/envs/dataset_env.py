@@ -7,6 +7,7 @@ the rubric are shared between copies of the environment and never written to.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -18,7 +19,7 @@ from textgym.envs.text_env import Ending, Opening, Setting, TextEnv
 from textgym.errors import ConfigError
 from textgym.hooks import flow, settle
 from textgym.parsers import Parser
-from textgym.rewards import Rubric, Score, exact_match
+from textgym.rewards import Role, Rubric, Score, exact_match
 from textgym.types import Example, Message, StopReason
 
 __all__ = ["DatasetEnv"]
@@ -43,6 +44,9 @@ class DatasetEnv(RolloutCalls, TextEnv):
         client: Who answers in ``rollout`` and ``generate``, unless they name somebody else.
         model: Likewise, the name of the model.
         timeout: Likewise, longest time for one completion in seconds, all retries included.
+        reward_bounds: (lowest, highest) return of an episode. By default the sums of the rubric's negative and
+            positive weights, which holds for reward functions with values in [0, 1].
+        success_threshold: Return from which an episode counts as solved; by default the highest.
         **attributes: Anything else becomes an attribute of the environment.
 
     Raises:
@@ -68,6 +72,8 @@ class DatasetEnv(RolloutCalls, TextEnv):
         client: Any = None,
         model: str | None = None,
         timeout: float | None = None,
+        reward_bounds: tuple[float, float] | None = None,
+        success_threshold: float | None = None,
         **attributes: Any,
     ) -> None:
         if timeout is not None and not (isinstance(timeout, int | float) and timeout > 0):
@@ -89,12 +95,55 @@ class DatasetEnv(RolloutCalls, TextEnv):
         self.dataset: Dataset = as_dataset(dataset)
         self.parser = parser if parser is not None else Parser()
         self.rubric = rubric if rubric is not None else Rubric([exact_match])
+        self._state_bounds(reward_bounds, success_threshold)
         self.system_prompt = system_prompt
         self.few_shot_examples = _few_shot(few_shot_examples)
         self.task_templates = dict(task_templates or {})
         self.example: Example | None = None
         self.state: dict[str, Any] = {}
         self._stopped = StopReason.COMPLETED
+
+    def _state_bounds(self, bounds: tuple[float, float] | None, threshold: float | None) -> None:
+        """Take the stated bounds, those of the class, or those that the rubric's weights imply."""
+        owner = next(c for c in type(self).__mro__ if "reward_bounds" in vars(c))
+        implied = not self._rewards_from_hooks() and not self.compares_members
+        self._bounds_hold = bounds is not None or owner is not TextEnv or implied
+        if bounds is not None:
+            low, high = map(float, bounds)
+            if not (math.isfinite(low) and math.isfinite(high) and low <= high):
+                raise ConfigError(
+                    f"reward_bounds are {bounds!r}: they must be two numbers, the lower one first"
+                )
+            self.reward_bounds = (low, high)
+        elif owner is TextEnv and implied:
+            weights = [f.weight for f in self.rubric.functions if f.role is Role.REWARD]
+            self.reward_bounds = (
+                float(sum(w for w in weights if w < 0)),
+                float(sum(w for w in weights if w > 0)),
+            )
+        if threshold is not None:
+            self.success_threshold = float(threshold)
+
+    def _rewards_from_hooks(self) -> bool:
+        """Whether rewards come from methods, of whose range nothing is known."""
+        return self.score_rollout is not None
+
+    def success(self, trajectory: Any) -> bool | None:
+        """Whether the return reaches the threshold; None if neither it nor the bounds are stated or implied.
+
+        They are not implied where rewards come from hooks (``score_rollout``, ``turn_reward``) or from the
+        comparison of members: state ``reward_bounds`` or ``success_threshold`` there.
+        """
+        if self.success_threshold is None and not self._bounds_hold:
+            return None
+        return super().success(trajectory)
+
+    def fingerprint(self) -> str | None:
+        """A digest of the rows and of the wording around them; None for sampled datasets."""
+        if self.dataset.size is None:
+            return None
+        wording = [self.system_prompt, self.few_shot_examples, self.task_templates, self.message_type]
+        return seeding.content_id([*(example.id for example in self.dataset), wording])
 
     # Which row.
 

@@ -178,7 +178,7 @@ class MixtureEnv(TextEnv):
         """The active environment's."""
         return self._playing().max_return()
 
-    def success(self, trajectory: Any) -> bool:
+    def success(self, trajectory: Any) -> bool | None:
         """The active environment's."""
         return self._playing().success(trajectory)
 

@@ -7,7 +7,7 @@ complete, check the cap on turns, let the environment respond, ask again whether
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, SupportsFloat
 
 from textgym.envs.dataset_env import DatasetEnv
 from textgym.envs.text_env import Reply
@@ -87,6 +87,9 @@ class MultiTurnEnv(DatasetEnv):
         """What the newest answer earns by itself (may be a coroutine function): a number or a dict."""
         return 0.0
 
+    def _rewards_from_hooks(self) -> bool:
+        return super()._rewards_from_hooks() or type(self).turn_reward is not MultiTurnEnv.turn_reward
+
     def stop_reason(self, messages: list[Message], state: dict[str, Any]) -> StopReason:
         """Which reason a completed conversation has; override to tell ``failed`` from ``completed``."""
         return StopReason.COMPLETED
@@ -100,8 +103,13 @@ class MultiTurnEnv(DatasetEnv):
         rewards = {}
         if type(earned) is not float or earned:
             rewards = dict(earned) if isinstance(earned, Mapping) else {"turn": earned}
+            if not all(type(v) is float or isinstance(v, SupportsFloat) for v in rewards.values()):
+                raise EnvError(
+                    f"{type(self).__name__}.turn_reward returned {earned!r:.60}: it must return a number or "
+                    "{name: number}"
+                )
         if await settle(self.is_completed(messages, state)):
-            return Reply(rewards=rewards, stop=self.stop_reason(messages, state))
+            return Reply(rewards=rewards, stop=StopReason(self.stop_reason(messages, state)))
         if self.turns >= self.max_turns:
             rule = StopReason.OUT_OF_TURNS if self.turns_are_rule else StopReason.MAX_TURNS
             return Reply(rewards=rewards, stop=rule)
@@ -109,7 +117,7 @@ class MultiTurnEnv(DatasetEnv):
         if update is not None and update is not state:
             state.update(update)
         over = await settle(self.is_completed([*messages, *said], state))
-        stop = self.stop_reason([*messages, *said], state) if over else None
+        stop = StopReason(self.stop_reason([*messages, *said], state)) if over else None
         return Reply(messages=said, rewards=rewards, stop=stop)
 
     def _said(self, response: Any) -> tuple[list[Message], Mapping[str, Any] | None]:

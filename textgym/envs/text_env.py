@@ -229,11 +229,15 @@ class TextEnv(gym.Env[str, str]):
         """The highest return that this very instance allows, which the oracle attains; None if not defined."""
         return self.reward_bounds[1]
 
-    def success(self, trajectory: Any) -> bool:
-        """Whether a finished trajectory counts as solved: what pass@k counts."""
+    def success(self, trajectory: Any) -> bool | None:
+        """Whether a finished trajectory counts as solved: what pass@k counts. None if nobody can tell."""
         threshold = self.success_threshold
         threshold = self.reward_bounds[1] if threshold is None else threshold
         return trajectory.reward is not None and trajectory.reward >= threshold - 1e-9
+
+    def fingerprint(self) -> str | None:
+        """A digest of the data behind the task instances, or None where arguments and seed tell all."""
+        return None
 
     @property
     def num_examples(self) -> int | None:

@@ -8,11 +8,12 @@ through ``as_policy``. This module knows no model and no server.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from inspect import isawaitable
 from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 from textgym.errors import ConfigError, PolicyError
-from textgym.types import Completion, CompletionRequest
+from textgym.types import Completion, CompletionRequest, FinishReason
 
 __all__ = ["FunctionPolicy", "Policy", "PolicyLike", "as_policy", "policy_name"]
 
@@ -79,10 +80,17 @@ def as_completion(answer: Any, source: str) -> Completion:
     Raises:
         PolicyError: It is neither.
     """
-    if isinstance(answer, str):
-        return Completion(text=answer)
-    if isinstance(answer, Completion):
+    if type(answer) is Completion and type(answer.text) is str and type(answer.finish_reason) is FinishReason:
         return answer
+    if isinstance(answer, str):
+        return Completion(text=str(answer))
+    if isinstance(answer, Completion) and isinstance(answer.text, str):
+        if answer.finish_reason in list(FinishReason):
+            return replace(answer, text=str(answer.text), finish_reason=FinishReason(answer.finish_reason))
+        raise PolicyError(
+            f"policy {source!r} gave the finish_reason {answer.finish_reason!r}: it must be one of "
+            f"{', '.join(FinishReason)}"
+        )
     raise PolicyError(
         f"policy {source!r} returned {type(answer).__name__} {answer!r:.80}: it must return the "
         "answer as a str, or a textgym.Completion"

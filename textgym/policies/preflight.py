@@ -54,7 +54,8 @@ async def check_servers(transport: Transport, base_urls: Sequence[str]) -> None:
         )
     if unwelcome:
         raise AuthenticationFailed(
-            f"the credentials are refused by {'; '.join(unwelcome)}: pass api_key=… or set the "
+            f"the credentials are refused by {'; '.join(unwelcome)}: pass api_key=… "
+            "(--api-key-env on the command line) or set the "
             "environment variable OPENAI_API_KEY to a key of this server",
             status=401,
         )

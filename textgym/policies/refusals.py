@@ -137,7 +137,8 @@ def refusal(
     said = excerpt(message or body, secret)
     if status in (401, 403):
         return AuthenticationFailed(
-            f"{source} refuses the credentials (HTTP {status}): pass api_key=… or set the "
+            f"{source} refuses the credentials (HTTP {status}): pass api_key=… "
+            "(--api-key-env on the command line) or set the "
             f"environment variable OPENAI_API_KEY to a key of this server. It said: {said}",
             status=status,
         )

@@ -101,6 +101,8 @@ class OraclePolicy:
         """
         oracle = getattr(getattr(request.env, "unwrapped", None), "oracle", None)
         action = oracle() if oracle is not None else None
+        if isawaitable(action):
+            action = await action
         if action is None:
             raise ConfigError("the oracle policy needs an environment with an oracle; this one has none")
         return Completion(text=action)

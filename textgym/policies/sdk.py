@@ -22,6 +22,7 @@ from textgym.policies.transport import HttpLimits, Reply
 
 __all__ = ["SdkTransport", "is_asynchronous"]
 
+_PROBE_SECONDS = 5.0
 _MOST_THREADS = 256
 # Parameters of the client's own methods; all other fields travel in ``extra_body``.
 _PARAMETERS = frozenset(
@@ -104,7 +105,7 @@ class SdkTransport:
         """The status that the server answers to a request for its models."""
         if not self._real:
             return 200
-        reply = await self._call(self._client.models.with_raw_response.list, {})
+        reply = await self._call(self._client.models.with_raw_response.list, {"timeout": _PROBE_SECONDS})
         return reply.status
 
     async def aclose(self) -> None:

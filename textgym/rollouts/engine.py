@@ -11,13 +11,11 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import contextlib
-import gc
-import signal
-import threading
+import logging
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
-from typing import Any, TypeVar
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from typing import Any
 
 from textgym.errors import AuthenticationFailed, ConfigError, RunAborted
 from textgym.hooks import drive, settle
@@ -25,21 +23,21 @@ from textgym.policies.policy import PolicyLike, as_policy
 from textgym.rollouts.episode import EpisodeTask, run_episode
 from textgym.rollouts.grouping import Grouping
 from textgym.rollouts.limits import Limits
+from textgym.rollouts.loops import Interrupt, run_in_thread, run_on_own_loop
 from textgym.rollouts.plan import EnvLike, Plan
 from textgym.rollouts.run import Group, Run
-from textgym.rollouts.stepping import is_blocking
+from textgym.rollouts.stepping import is_blocking, threads
 from textgym.rollouts.store import RunDirectory
 from textgym.rollouts.trajectory import Boundary, Trajectory
 from textgym.types import Sampling
 
 __all__ = ["Rollout", "arollout", "rollout"]
 
-T = TypeVar("T")
+log = logging.getLogger(__name__)
 
 ALIKE = 8
-"""If this many episodes have finished and every one failed with the same error, the run stops."""
-COLLECT_EVERY = 20_000
-"""New objects between two looks of the garbage collector while ``rollout`` runs."""
+"""If so many episodes (and two groups) that were begun first have all failed alike, and nothing else has
+succeeded, the run stops: it would only repeat one failure."""
 PAUSE = 16
 """After this many episodes the event loop gets a turn, even if no episode has waited for anything."""
 
@@ -125,7 +123,8 @@ async def arollout(env: EnvLike, policy: PolicyLike, **arguments: Any) -> AsyncI
         **arguments: As for ``rollout``.
 
     Yields:
-        Groups in completion order. Leaving the loop early cancels what is still running.
+        Groups in completion order. To leave early, use ``contextlib.aclosing``: closing the iterator cancels
+        what is still running and lets go of the run directory.
 
     Raises:
         ConfigError: As for ``rollout``, like all other errors.
@@ -148,6 +147,8 @@ class Rollout:
 
     Attributes:
         plan: What there is to do.
+        interrupt: Call it to end ``run`` as Ctrl-C does: what has finished is kept, and ``run`` raises
+            KeyboardInterrupt. It may be called from a signal handler or another thread.
     """
 
     def __init__(
@@ -202,7 +203,9 @@ class Rollout:
         self._seconds: float | None = None
         self._since_pause = 0
         self._stopped = False
-        self._interrupt: Callable[[], object] | None = None
+        self._succeeded = False
+        self._failures: dict[tuple[int, int], tuple[str, str, int | None]] = {}
+        self.interrupt = Interrupt()
 
     def run(self) -> Run:
         """Play everything and return it. Raises as ``rollout`` does."""
@@ -212,23 +215,10 @@ class Rollout:
         try:
             asyncio.get_running_loop()
         except RuntimeError:
-            return _run(self._whole(), self)
-        return _in_thread(self._whole(), self)
-
-    def interrupt(self) -> None:
-        """End ``run`` as Ctrl-C does: what has finished is kept, and ``run`` raises KeyboardInterrupt.
-
-        May be called from a signal handler or another thread; does nothing when nothing runs.
-        """
-        if self._interrupt is not None:
-            self._interrupt()
+            return run_on_own_loop(self._whole(), self.interrupt)
+        return run_in_thread(self._whole(), self.interrupt)
 
     async def _whole(self) -> Run:
-        if is_blocking(self.plan.source.prototype):
-            workers = min(self.max_concurrency, self.plan.num_episodes, 256)
-            asyncio.get_running_loop().set_default_executor(
-                concurrent.futures.ThreadPoolExecutor(workers, "textgym-env")
-            )
         try:
             await self.play()
         finally:
@@ -255,15 +245,29 @@ class Rollout:
             preflight = getattr(self.policy, "preflight", None)
             if preflight is not None:
                 await preflight()
-            await self._work(tasks)
+            with self._own_threads():
+                await self._work(tasks)
         except AuthenticationFailed as error:
             raise RunAborted(str(error), run=self.partial()) from error
+        except ConfigError as error:
+            error.run = self.partial()  # type: ignore[attr-defined]
+            raise
         finally:
             self._seconds = time.monotonic() - self._began
             directory, self._directory = self._directory, None
             if directory is not None:
                 with directory:
                     self._seconds = directory.finish(self._seconds)
+
+    @contextlib.contextmanager
+    def _own_threads(self) -> Iterator[None]:
+        """Threads for environments that block, as many as episodes may run at a time."""
+        if not is_blocking(self.plan.source.prototype):
+            yield
+            return
+        workers = min(self.max_concurrency, self.plan.num_episodes, 256)
+        with threads(concurrent.futures.ThreadPoolExecutor(workers, "textgym-env")):
+            yield
 
     def _owed(self) -> Iterator[EpisodeTask]:
         tasks = self.plan.tasks()
@@ -302,21 +306,37 @@ class Rollout:
                 if self._stopped:
                     return
                 if env is None:
-                    env = plan.source.take()
-                    env.unwrapped.in_group = True  # type: ignore[attr-defined]
+                    env = self._take()
                 trajectory = await run_episode(env, self.policy, task, plan.sampling, plan.limits)
                 await self._finish(trajectory, env)
                 failed = trajectory.error
                 if failed is not None and failed.boundary is not Boundary.POLICY:
-                    env.close()  # whatever broke may have left it half-way: start over with a new one
+                    _close(env)  # whatever broke may have left it half-way: start over with a new one
                     env = None
                 self._since_pause += 1
                 if self._since_pause >= PAUSE:  # a policy that never waits must not shut out everybody else
                     self._since_pause = 0
                     await asyncio.sleep(0)
+        except asyncio.CancelledError:
+            if env is not None and is_blocking(env):
+                env = None  # its thread may still be inside a step: nobody may close it now
+            raise
         finally:
             if env is not None:
-                env.close()
+                _close(env)
+
+    def _take(self) -> Any:
+        try:
+            env = self.plan.source.take()
+        except Exception as error:
+            self._stopped = True
+            raise RunAborted(
+                f"another {self.plan.source.name} could not be made: {type(error).__name__}: {error}",
+                run=self.partial(),
+            ) from error
+        if hasattr(env.unwrapped, "in_group"):
+            env.unwrapped.in_group = True
+        return env
 
     async def _finish(self, trajectory: Trajectory, env: Any) -> None:
         groups, member = self._groups, None
@@ -338,97 +358,40 @@ class Rollout:
         self._finished.append(trajectory)
         if self._on_result is not None:
             self._on_result(trajectory)
-        if trajectory.error is not None:
-            if self._raise:
-                self._stopped = True
-                raise RunAborted(str(trajectory.error), run=self.partial())
-            self._stop_if_all_fail_alike()
+        if trajectory.error is None:
+            self._succeeded = True
+        elif self._raise:
+            self._stopped = True
+            raise RunAborted(str(trajectory.error), run=self.partial())
+        elif not self._succeeded:
+            self._stop_if_all_fail_alike(trajectory)
 
-    def _stop_if_all_fail_alike(self) -> None:
-        if len(self._finished) != min(ALIKE, self.plan.num_episodes) or len(self._finished) < 2:
+    def _stop_if_all_fail_alike(self, trajectory: Trajectory) -> None:
+        """Stop when the episodes that were begun first have all failed in one way.
+
+        Not those that finished first: failures are quick, and would outrun what is going well.
+        """
+        error = trajectory.error
+        assert error is not None
+        place = (trajectory.group_id, trajectory.sample)
+        self._failures[place] = (error.boundary, error.type, error.status)
+        size = self.plan.group_size
+        probes = max(ALIKE, 2 * size)
+        first = [divmod(number, size) for number in range(min(probes, self.plan.num_episodes))]
+        if len(self._finished) == self.plan.num_episodes or len(first) < probes:
             return
-        errors = [trajectory.error for trajectory in self._finished]
-        first = errors[0]
-        if first is not None and all(
-            error is not None and (error.boundary, error.type) == (first.boundary, first.type)
-            for error in errors
-        ):
+        if not all(place in self._failures for place in first):
+            return
+        if len({self._failures[place] for place in first}) == 1:
             self._stopped = True
             raise RunAborted(
-                f"the first {len(errors)} episodes all failed alike, so the run stopped: {first}",
+                f"the first {probes} episodes all failed alike, so the run stopped: {error}",
                 run=self.partial(),
             )
 
 
-def _run(whole: Coroutine[Any, Any, T], job: Rollout) -> T:
+def _close(env: Any) -> None:
     try:
-        import uvloop
-    except ImportError:
-        factory = None
-    else:
-        factory = uvloop.new_event_loop
-    mine = threading.current_thread() is threading.main_thread()
-    heeded = mine and signal.getsignal(signal.SIGINT) is signal.default_int_handler
-    with _calm_collector(), asyncio.Runner(loop_factory=factory) as runner:
-        return runner.run(_interruptible(whole, job, heeded))
-
-
-@contextlib.contextmanager
-def _calm_collector() -> Iterator[None]:
-    """Let Python look for garbage less often while thousands of records are made, none of them garbage."""
-    before = gc.get_threshold()
-    if before[0]:  # zero is off, and stays off
-        gc.set_threshold(max(before[0], COLLECT_EVERY), *before[1:])
-    try:
-        yield
-    finally:
-        gc.set_threshold(*before)
-
-
-async def _interruptible(whole: Coroutine[Any, Any, T], job: Rollout, heeded: bool) -> T:
-    """Let Ctrl-C and ``job.interrupt`` cancel the work even while the loop sleeps; a second time, at once.
-
-    A handler of the loop's own wakes it up. The one that ``asyncio.Runner`` installs can miss a signal that
-    comes just before the loop falls asleep.
-    """
-    work = asyncio.ensure_future(whole)
-    loop = asyncio.get_running_loop()
-    interrupted = False
-
-    def interrupt() -> None:
-        nonlocal interrupted
-        if interrupted:
-            raise KeyboardInterrupt
-        interrupted = True
-        work.cancel()
-
-    job._interrupt = lambda: loop.call_soon_threadsafe(interrupt)
-    with contextlib.suppress(NotImplementedError):  # on Windows the Runner's handler has to do
-        if heeded:
-            loop.add_signal_handler(signal.SIGINT, interrupt)
-    try:
-        return await work
-    except asyncio.CancelledError:
-        if interrupted:
-            raise KeyboardInterrupt from None
-        raise
-    finally:
-        job._interrupt = None
-        with contextlib.suppress(NotImplementedError):
-            if heeded:
-                loop.remove_signal_handler(signal.SIGINT)
-
-
-def _in_thread(whole: Coroutine[Any, Any, T], job: Rollout) -> T:
-    outcome: concurrent.futures.Future[T] = concurrent.futures.Future()
-
-    def work() -> None:
-        try:
-            outcome.set_result(_run(whole, job))
-        except BaseException as error:
-            outcome.set_exception(error)
-
-    thread = threading.Thread(target=work, name="textgym-rollout")
-    thread.start()
-    thread.join()
-    return outcome.result()
+        env.close()
+    except Exception:
+        log.warning("closing %s failed", env, exc_info=True)

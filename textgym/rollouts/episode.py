@@ -11,8 +11,9 @@ import asyncio
 import math
 import time
 import traceback
+from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, SupportsFloat
 
 import gymnasium as gym
 
@@ -22,18 +23,21 @@ from textgym.errors import (
     ConfigError,
     ContextOverflow,
     EnvError,
+    PolicyError,
     RewardError,
 )
 from textgym.jsontext import dumps
-from textgym.policies.policy import Policy
+from textgym.policies.policy import Policy, as_completion
 from textgym.rollouts.limits import Limits, Spent
 from textgym.rollouts.stepping import areset, astep, atruncate
 from textgym.rollouts.trajectory import Boundary, Failure, Step, Trajectory
 from textgym.tokens import TokenStream
 from textgym.types import Completion, CompletionRequest, Message, Sampling, StopReason
 
-__all__ = ["EpisodeTask", "action_text", "run_episode"]
+__all__ = ["EpisodeTask", "action_text", "judged", "run_episode"]
 
+_LEAST_SECONDS = 0.001
+_REASONS = frozenset(StopReason)
 SAMPLING_SEED_BITS = 31
 """Sampling seeds are below 2**31, which every server accepts."""
 
@@ -84,8 +88,14 @@ async def run_episode(
     episode = _Episode(env, policy, task, sampling, limits)
     try:
         await episode.play()
+        return episode.record()
     except (AuthenticationFailed, ConfigError):
         raise
+    except asyncio.CancelledError as error:
+        current = asyncio.current_task()
+        if current is None or current.cancelling():
+            raise
+        episode.fail(error)  # somebody cancelled a task inside a hook or a policy, and not this episode
     except Exception as error:
         episode.fail(error)
     return episode.record()
@@ -133,7 +143,8 @@ class _Episode:
 
     async def play(self) -> None:
         task = self.task
-        begun = await areset(self.env, seed=task.seed, options=task.options)
+        beginning = areset(self.env, seed=task.seed, options=task.options)
+        begun = await (beginning if self.limits.seconds is None else self._in_time("reset", beginning))
         observation, info = self._parts("reset", begun, "(observation, info)", 2)
         self.example_id = str(info.get("example_id", ""))
         self.tools = info.get("tools")
@@ -148,12 +159,27 @@ class _Episode:
                 return
             step = self.steps[-1]
             self.boundary = Boundary.ENV
-            transition = await astep(self.env, step.action)
+            taken = astep(self.env, step.action)
+            transition = await (taken if self.limits.seconds is None else self._in_time("step", taken))
             observation, info = self._take(step, transition)
             if step.terminated or step.truncated:
                 self._end(step, info)
                 return
             self._hear(observation, info)
+
+    async def _in_time(self, call: str, awaitable: Awaitable[Any]) -> Any:
+        """What the environment's call gives, unless it hangs beyond the caller's limit on seconds."""
+        assert self.limits.seconds is not None
+        left = self.limits.seconds - (time.monotonic() - self.started)
+        try:
+            async with asyncio.timeout(max(left, _LEAST_SECONDS)) as clock:
+                return await awaitable
+        except TimeoutError:
+            if not clock.expired():
+                raise
+            raise EnvError(
+                f"{self.task.env_id}.{call} was not done when limits.seconds={self.limits.seconds:g} had passed"
+            ) from None
 
     def _parts(self, call: str, result: Any, parts: str, count: int) -> Any:
         if not isinstance(result, tuple) or len(result) != count or not isinstance(result[-1], dict):
@@ -172,10 +198,17 @@ class _Episode:
                     "needs text; wrap the environment so that its observations are str"
                 )
             new = [{"role": "user", "content": observation}] if observation else []
-        self.messages.extend(new)
+        self.messages.extend(self._checked(new))
         prompt = info.get("prompt")
         if prompt is not None:
             self.prompt = (self.prompt or "") + prompt
+
+    def _checked(self, messages: Any) -> Sequence[Message]:
+        if isinstance(messages, list | tuple) and all(isinstance(message, dict) for message in messages):
+            return messages
+        raise EnvError(
+            f"info['messages'] of {self.task.env_id} is {messages!r:.80}: it must be a list of message dicts"
+        )
 
     async def _turn(self, observation: str) -> StopReason | None:
         """Ask the policy once; a reason if it could not even be asked within the limits."""
@@ -195,6 +228,7 @@ class _Episode:
             if self.limits.seconds is not None and clock.expired():
                 return StopReason.SECONDS
             raise
+        completion = as_completion(completion, self.task.policy)
         self._said(observation, completion, time.monotonic() - began)
         return None
 
@@ -207,7 +241,7 @@ class _Episode:
                 sampling = replace(sampling, max_tokens=left)
         seed = seeding.mix(task.sampling_seed, turn) >> (seeding.SEED_BITS - SAMPLING_SEED_BITS)
         return CompletionRequest(
-            messages=self.messages,
+            messages=list(self.messages),
             observation=observation,
             prompt=self.prompt,
             tools=self.tools,
@@ -257,7 +291,10 @@ class _Episode:
             return
         if self.tokens is None:
             self.tokens = TokenStream()
-        self.tokens.observe(completion.prompt_token_ids, completion.token_ids, completion.logprobs)
+        try:
+            self.tokens.observe(completion.prompt_token_ids, completion.token_ids, completion.logprobs)
+        except ValueError as error:
+            raise PolicyError(f"the policy's tokens cannot be recorded: {error}") from error
         span = self.tokens.steps[-1]
         step.prompt_end, step.completion_end = span.prompt_end, span.completion_end
 
@@ -281,9 +318,13 @@ class _Episode:
         rewards = info.get("rewards")
         if rewards is None:
             rewards = {"reward": reward} if reward else {}
+        metrics = info.get("metrics") or {}
+        for name, value in (*rewards.items(), *metrics.items()):
+            # Checking the protocol is slow, and nearly every value is a float.
+            if not (type(value) is float or isinstance(value, SupportsFloat)) or not math.isfinite(value):
+                raise EnvError(f"{self.task.env_id} gave {name!r} the value {value!r:.60}: it must be finite")
         for name, value in rewards.items():
             self.rewards[name] = self.rewards.get(name, 0.0) + float(value)
-        metrics = info.get("metrics") or {}
         self.metrics.update(metrics)
         if step is not None:
             step.reward += reward
@@ -307,14 +348,14 @@ class _Episode:
 
     def _end(self, step: Step, info: dict[str, Any]) -> None:
         given = info.get("stop_reason")
-        if given is not None:
+        if given in _REASONS:
             self.stop_reason = StopReason(given)
-        else:
+        else:  # none, or a word of an environment that is not textgym's
             self.stop_reason = StopReason.COMPLETED if step.terminated else StopReason.ENV_TRUNCATED
-        self.messages.extend(info.get("messages") or ())
+        self.messages.extend(self._checked(info.get("messages") or ()))
         self.answer = info.get("answer")
 
-    def fail(self, error: Exception) -> None:
+    def fail(self, error: BaseException) -> None:
         boundary = Boundary.REWARD if isinstance(error, RewardError) else self.boundary
         frames = traceback.extract_tb(error.__traceback__)[-3:]
         self.stop_reason = StopReason.ERROR
@@ -324,6 +365,7 @@ class _Episode:
             message=str(error),
             turn=self.spent.turns,
             where=" > ".join(f"{f.filename}:{f.lineno} {f.name}" for f in frames),
+            status=getattr(error, "status", None),
         )
 
     def record(self) -> Trajectory:
@@ -358,5 +400,17 @@ class _Episode:
         )
         judge = getattr(self.env.unwrapped, "success", None)
         if self.error is None and callable(judge):
-            trajectory.success = bool(judge(trajectory))
+            trajectory.success = judged(judge(trajectory))
         return trajectory
+
+
+def judged(success: Any) -> bool | None:
+    """What an environment's ``success`` said, as a record keeps it.
+
+    Raises:
+        EnvError: It is a coroutine: ``success`` must be a plain method.
+    """
+    if asyncio.iscoroutine(success):
+        success.close()
+        raise EnvError("success(trajectory) is a coroutine function: it must be a plain method")
+    return None if success is None else bool(success)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from textgym.errors import ConfigError
+from textgym.rollouts.episode import judged
 from textgym.rollouts.run import Group
 from textgym.rollouts.trajectory import Boundary, Failure, Trajectory
 from textgym.types import StopReason
@@ -91,7 +92,7 @@ class Grouping:
             for name, value in score.rewards.items():
                 trajectory.rewards[name] = trajectory.rewards.get(name, 0.0) + value
             trajectory.metrics.update(score.metrics)
-            trajectory.success = bool(self.judge.success(trajectory))
+            trajectory.success = judged(self.judge.success(trajectory))
 
 
 def _fail(trajectory: Trajectory, error: Exception) -> None:

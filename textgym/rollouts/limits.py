@@ -56,7 +56,9 @@ class Limits:
             value = getattr(self, f.name)
             whole = f.name != "seconds"
             kind: Any = int if whole else int | float
-            if value is not None and (isinstance(value, bool) or not isinstance(value, kind) or value <= 0):
+            if value is not None and (
+                isinstance(value, bool) or not isinstance(value, kind) or not value > 0
+            ):
                 raise ConfigError(
                     f"limits.{f.name} is {value!r}: it must be a positive "
                     f"{'whole ' if whole else ''}number, or None for no limit"

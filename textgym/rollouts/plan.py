@@ -8,12 +8,13 @@ members share seed and options.
 from __future__ import annotations
 
 import copy
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, TypeAlias
 
 import gymnasium as gym
+import numpy as np
 from gymnasium.envs.registration import EnvSpec
 
 from textgym import seeding
@@ -63,6 +64,12 @@ class EnvSource:
         self.prototype: gym.Env[Any, Any] = self._fresh()
         self.name = self._name()
         self._prototype_free = True
+
+    @cached_property
+    def fingerprint(self) -> str | None:
+        """What the environment says of its data, so that a run is not resumed on other data."""
+        tell = getattr(self.prototype.unwrapped, "fingerprint", None)
+        return tell() if callable(tell) else None
 
     def _name(self) -> str:
         if isinstance(self._env, str):
@@ -116,6 +123,8 @@ class Plan:
     """Outside limits."""
     policy: str
     """Name of the policy."""
+    asked: dict[str, Any]
+    """What else the policy says of itself that decides what it answers."""
 
     @classmethod
     def resolve(
@@ -142,6 +151,10 @@ class Plan:
             _positive("num_examples", num_examples)
         seeds = _seeds(seed)
         source = EnvSource(env, env_kwargs)
+        if group_size == 1 and getattr(source.prototype.unwrapped, "compares_members", False):
+            raise ConfigError(
+                f"the rubric of {source.name} compares the members of a group: give group_size=2 or more"
+            )
         if num_examples is None:
             if isinstance(seeds, tuple):
                 num_examples = len(seeds)
@@ -156,13 +169,14 @@ class Plan:
             raise ConfigError(f"seed lists {len(seeds)} seeds for {num_examples} examples: give one each")
         return cls(
             source=source,
-            num_groups=num_examples,
-            group_size=group_size,
+            num_groups=int(num_examples),
+            group_size=int(group_size),
             seed=seeds,
             options=dict(options) if options else None,
             sampling=sampling,
             limits=limits,
             policy=policy_name(policy),
+            asked=_asked(policy),
         )
 
     @property
@@ -175,7 +189,9 @@ class Plan:
         config = {
             "env": self.source.name,
             "env_kwargs": self.source.kwargs,
+            "data": self.source.fingerprint,
             "policy": self.policy,
+            **({"asked": self.asked} if self.asked else {}),
             "num_examples": self.num_groups,
             "group_size": self.group_size,
             "seed": list(self.seed) if isinstance(self.seed, Sequence) else self.seed,
@@ -183,7 +199,7 @@ class Plan:
             "sampling": self.sampling.to_dict(),
             "limits": self.limits.to_dict(),
         }
-        plain: dict[str, Any] = json.loads(json.dumps(config, default=repr))
+        plain: dict[str, Any] = _plain(config)
         return plain
 
     def tasks(self) -> Iterator[EpisodeTask]:
@@ -216,13 +232,43 @@ class Plan:
         return group_seed(self.seed, group), options
 
 
+def _asked(policy: Any) -> dict[str, Any]:
+    """A policy's description without the addresses of its servers, which may change between sessions."""
+    tell = getattr(policy, "describe", None)
+    described = dict(tell()) if callable(tell) else {}
+    for name in ("base_url", "base_urls", "model", "name"):
+        described.pop(name, None)
+    return described
+
+
+def _plain(value: Any) -> Any:
+    """JSON types; objects by their repr without an address, so that equal code has an equal configuration."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if value is None or isinstance(value, str | bool | int | float):
+        return value
+    if isinstance(value, np.generic):
+        return value.item()
+    text = repr(value)
+    if " at 0x" not in text:
+        return text
+    named = value if hasattr(value, "__qualname__") else type(value)
+    return f"<{named.__module__}.{named.__qualname__}>"
+
+
 def _positive(name: str, value: Any) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
         raise ConfigError(f"{name} is {value!r}: it must be a whole number of at least 1")
 
 
 def _seeds(seed: Any) -> int | tuple[int, ...]:
+    if isinstance(seed, np.ndarray):
+        seed = seed.tolist()
     several = isinstance(seed, Sequence) and not isinstance(seed, str | bytes)
+    if several and not seed:
+        raise ConfigError("seed is an empty list: give one seed a group")
     values = list(seed) if several else [seed]
     for value in values:
         if isinstance(value, bool) or not hasattr(value, "__index__") or value.__index__() < 0:

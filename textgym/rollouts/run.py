@@ -123,7 +123,8 @@ class Summary:
             rows.append(("metrics", _pairs(self.metrics)))
         rows += [("success", str(estimate)) for estimate in self.pass_at]
         rows.append(("turns", "-" if math.isnan(self.turns) else f"{self.turns:.2f} on average"))
-        rows.append(("ended", _pairs(self.stop_reasons)))
+        if self.stop_reasons:
+            rows.append(("ended", _pairs(self.stop_reasons)))
         if set(self.finish_reasons) - {"stop"}:
             rows.append(("answers", _pairs(self.finish_reasons)))
         rows.append(("tokens", _tokens(self.usage)))

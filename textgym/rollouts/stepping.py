@@ -8,6 +8,10 @@ awaited; anything else is run, whole, in a thread. Gymnasium's PassiveEnvChecker
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor
+from contextlib import contextmanager
+from contextvars import ContextVar, copy_context
 from typing import Any
 
 import gymnasium as gym
@@ -15,8 +19,9 @@ from gymnasium.wrappers import OrderEnforcing, PassiveEnvChecker
 
 from textgym.types import StopReason, Transition
 
-__all__ = ["areset", "astep", "atruncate", "is_blocking", "truncatable"]
+__all__ = ["areset", "astep", "atruncate", "is_blocking", "threads", "truncatable"]
 
+_threads: ContextVar[Executor | None] = ContextVar("textgym_threads", default=None)
 _WATCHERS = (PassiveEnvChecker, OrderEnforcing)
 
 
@@ -31,9 +36,10 @@ async def areset(
 ) -> tuple[Any, dict[str, Any]]:
     """Await ``env.reset``; arguments and errors are those of ``reset``."""
     inner = _past_watchers(env)
-    method = None if is_blocking(inner) else getattr(inner, "areset", None)
-    if method is None:
-        return await asyncio.to_thread(env.reset, seed=seed, options=options)
+    method = getattr(inner, "areset", None)
+    if method is None or inner.metadata.get("blocking"):
+        begun: tuple[Any, dict[str, Any]] = await _in_thread(lambda: env.reset(seed=seed, options=options))
+        return begun
     result: tuple[Any, dict[str, Any]] = await method(seed=seed, options=options)
     while env is not inner:
         if isinstance(env, OrderEnforcing):
@@ -45,9 +51,9 @@ async def areset(
 async def astep(env: gym.Env[Any, Any], action: Any) -> Transition:
     """Await ``env.step``; arguments, result and errors are those of ``step``."""
     inner = _past_watchers(env)
-    method = None if is_blocking(inner) else getattr(inner, "astep", None)
-    if method is None:
-        transition: Any = await asyncio.to_thread(env.step, action)
+    method = getattr(inner, "astep", None)
+    if method is None or inner.metadata.get("blocking"):
+        transition: Any = await _in_thread(lambda: env.step(action))
         return transition  # type: ignore[no-any-return]
     return await method(action)  # type: ignore[no-any-return]
 
@@ -63,8 +69,24 @@ async def atruncate(env: gym.Env[Any, Any], reason: StopReason) -> Transition | 
         return None
     method = None if is_blocking(layer) else getattr(layer, "atruncate", None)
     if method is None:
-        return await asyncio.to_thread(layer.truncate, reason)
+        return await _in_thread(lambda: layer.truncate(reason))  # type: ignore[no-any-return]
     return await method(reason)  # type: ignore[no-any-return]
+
+
+@contextmanager
+def threads(executor: Executor) -> Iterator[None]:
+    """While the context lasts, run what blocks in these threads, and let them go afterwards."""
+    token = _threads.set(executor)
+    try:
+        yield
+    finally:
+        _threads.reset(token)
+        executor.shutdown(wait=False, cancel_futures=True)
+
+
+async def _in_thread(call: Callable[[], Any]) -> Any:
+    context = copy_context()
+    return await asyncio.get_running_loop().run_in_executor(_threads.get(), context.run, call)
 
 
 def truncatable(env: Any) -> Any:

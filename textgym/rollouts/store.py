@@ -32,26 +32,39 @@ from textgym.errors import RunError, RunLocked, RunMismatch
 from textgym.rollouts.run import Run
 from textgym.rollouts.trajectory import SCHEMA, Trajectory
 
-__all__ = ["RunDirectory", "episode_key", "load"]
+__all__ = ["SIZE", "RunDirectory", "episode_key", "load", "work_digest"]
 
 log = logging.getLogger(__name__)
 
 _EPISODE = b',"episode":'
 
 
-def episode_key(config: Mapping[str, Any], group: int, sample: int) -> str:
+SIZE = "num_examples"
+"""The one entry of a configuration that does not change the episodes: a longer run begins with a shorter one."""
+
+
+def work_digest(config: Mapping[str, Any]) -> str:
+    """Digest of everything in a configuration that decides the episodes.
+
+    Returns:
+        64 hexadecimal digits.
+    """
+    work = {name: value for name, value in config.items() if name != SIZE}
+    return sha256(json.dumps(work, sort_keys=True, default=repr).encode("ascii")).hexdigest()
+
+
+def episode_key(digest: str, group: int, sample: int) -> str:
     """Content key of an episode: equal for the same work, in any process.
 
     Args:
-        config: The run's configuration.
+        digest: ``work_digest`` of the run's configuration.
         group: Index of the group.
         sample: Index of the member.
 
     Returns:
         32 hexadecimal digits.
     """
-    text = json.dumps([config, group, sample], sort_keys=True, default=repr)
-    return sha256(text.encode("ascii")).hexdigest()[:32]
+    return sha256(f"{digest}/{group}/{sample}".encode("ascii")).hexdigest()[:32]
 
 
 class RunDirectory:
@@ -66,6 +79,8 @@ class RunDirectory:
     def __init__(self, path: Path, config: dict[str, Any]) -> None:
         self.path = path
         self.config = config
+        self._digest = work_digest(config)
+        self._usual_kwargs: Any = None
         self.done: dict[str, Trajectory] = {}
         self.seconds = 0.0
         self._lock = _Lock(path / "lock")
@@ -110,12 +125,21 @@ class RunDirectory:
         """
         directory = cls._open(path, config)
         try:
-            if (directory.path / "run.json").exists():
+            begun = (directory.path / "run.json").exists()
+            episodes = directory.path / "episodes.jsonl"
+            if not begun and episodes.exists() and episodes.stat().st_size:
+                raise RunError(
+                    f"{path} holds episodes and no run.json, so nobody knows which run they are of: choose "
+                    "another directory"
+                )
+            if begun:
                 head = _head(directory.path)
                 _compare(head.get("config") or {}, directory.config, directory.path)
                 directory.seconds = float(head.get("seconds") or 0.0)
-                _mend(directory.path / "episodes.jsonl")
+                _mend(episodes)
                 for key, trajectory in _episodes(directory.path, directory.config):
+                    if key != directory.key(trajectory.group_id, trajectory.sample):
+                        continue  # of another run: it is left alone and counts for nothing
                     if trajectory.error is None:
                         directory.done[key] = trajectory
                     else:
@@ -133,6 +157,8 @@ class RunDirectory:
             path.mkdir(parents=True, exist_ok=True)
             directory = cls(path, json.loads(json.dumps(dict(config), default=repr)))
             directory._lock.take()
+        except FileExistsError as error:
+            raise RunError(f"cannot write the run directory {path}: it is a file") from error
         except OSError as error:
             raise RunError(f"cannot write the run directory {path}: {error.strerror or error}") from error
         return directory
@@ -174,7 +200,7 @@ class RunDirectory:
 
     def key(self, group: int, sample: int) -> str:
         """Key of an episode of this run."""
-        return episode_key(self.config, group, sample)
+        return episode_key(self._digest, group, sample)
 
     def append(self, trajectory: Trajectory) -> None:
         """Hand a finished episode to the disk.
@@ -186,9 +212,11 @@ class RunDirectory:
             raise RunError(f"{self.path} is closed")
         key = self.key(trajectory.group_id, trajectory.sample)
         record = trajectory.to_dict()
-        if record["env_kwargs"] == self.config.get("env_kwargs"):
-            del record["env_kwargs"]  # run.json has them, and they may hold a whole dataset
-        body = jsontext.dumps(record)
+        kwargs = record["env_kwargs"]
+        if kwargs is self._usual_kwargs or kwargs == self.config.get("env_kwargs"):
+            self._usual_kwargs = kwargs  # compared once: they may hold a whole dataset
+            del record["env_kwargs"]  # run.json has them
+        body = jsontext.dumps(record, odd=repr)
         self._writer.put(b'{"key":"%s","crc":%d%s%s}\n' % (key.encode(), crc32(body), _EPISODE, body))
 
     def flush(self) -> None:
@@ -408,7 +436,7 @@ def _mend(path: Path) -> None:
 
 
 def _compare(stored: Mapping[str, Any], wanted: Mapping[str, Any], path: Path) -> None:
-    if stored == wanted:
+    if work_digest(stored) == work_digest(wanted):
         return
     before, after = (json.dumps(config, indent=2, sort_keys=True).splitlines() for config in (stored, wanted))
     changes = [

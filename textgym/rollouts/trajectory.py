@@ -46,6 +46,8 @@ class Failure:
     """Completions that had been taken before."""
     where: str = ""
     """File, line and function that raised, innermost last."""
+    status: int | None = None
+    """HTTP status, where the error came as one."""
 
     def __str__(self) -> str:
         return f"{self.boundary} error in turn {self.turn}: {self.type}: {self.message}"
@@ -203,6 +205,7 @@ class Trajectory:
                 "message": error.message,
                 "turn": error.turn,
                 "where": error.where,
+                "status": error.status,
             },
             "policy": self.policy,
             "policy_version": self.policy_version,

@@ -79,6 +79,8 @@ class EchoEnv(MultiTurnEnv):
         ConfigError: An argument is unusable.
     """
 
+    reward_bounds = (0.0, 1.0)
+
     def __init__(
         self,
         turns: int = 1,

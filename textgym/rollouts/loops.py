@@ -1,0 +1,143 @@
+"""Event loops for callers that have none: a rollout from ordinary code, from a script or a notebook.
+
+Invariant: Ctrl-C ends the work and not only the waiting for it: what runs is cancelled, cleans up, and then
+KeyboardInterrupt is raised. A second Ctrl-C ends it at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import contextlib
+import gc
+import signal
+import threading
+from collections.abc import Callable, Coroutine, Iterator
+from typing import Any, TypeVar
+
+__all__ = ["Interrupt", "run_in_thread", "run_on_own_loop"]
+
+T = TypeVar("T")
+
+COLLECT_EVERY = 20_000
+"""New objects between two looks of the garbage collector while a loop of ours runs."""
+_POLL_SECONDS = 0.1
+
+
+class Interrupt:
+    """The means to end a run that is under way, from a signal handler or another thread."""
+
+    def __init__(self) -> None:
+        self._act: Callable[[], object] | None = None
+
+    def __call__(self) -> None:
+        """End it, if it runs."""
+        if self._act is not None:
+            self._act()
+
+    @contextlib.contextmanager
+    def by(self, act: Callable[[], object]) -> Iterator[None]:
+        """While the context lasts, ending it means to call ``act``."""
+        self._act = act
+        try:
+            yield
+        finally:
+            self._act = None
+
+
+def run_on_own_loop(whole: Coroutine[Any, Any, T], interrupt: Interrupt) -> T:
+    """Run a coroutine to its end on a loop of its own (uvloop's, where it is installed).
+
+    Args:
+        whole: The work.
+        interrupt: Ends it while it runs.
+
+    Returns:
+        What it returns.
+
+    Raises:
+        KeyboardInterrupt: It was interrupted, by Ctrl-C or by ``interrupt``.
+    """
+    try:
+        import uvloop
+    except ImportError:
+        factory = None
+    else:
+        factory = uvloop.new_event_loop
+    mine = threading.current_thread() is threading.main_thread()
+    heeded = mine and signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    with _calm_collector(), asyncio.Runner(loop_factory=factory) as runner:
+        return runner.run(_interruptible(whole, interrupt, heeded))
+
+
+def run_in_thread(whole: Coroutine[Any, Any, T], interrupt: Interrupt) -> T:
+    """The same in a thread of its own, for a caller whose thread has a running loop already.
+
+    The caller waits; its own Ctrl-C, and the cancellation of its task, end the work.
+    """
+    outcome: concurrent.futures.Future[T] = concurrent.futures.Future()
+
+    def work() -> None:
+        try:
+            outcome.set_result(run_on_own_loop(whole, interrupt))
+        except BaseException as error:
+            outcome.set_exception(error)
+
+    caller = asyncio.current_task()
+    thread = threading.Thread(target=work, name="textgym-rollout")
+    thread.start()
+    try:
+        while thread.is_alive():
+            thread.join(_POLL_SECONDS)
+            if caller is not None and caller.cancelling():
+                interrupt()
+    except KeyboardInterrupt:
+        interrupt()
+        thread.join()
+        raise
+    return outcome.result()
+
+
+async def _interruptible(whole: Coroutine[Any, Any, T], interrupt: Interrupt, heeded: bool) -> T:
+    """Let Ctrl-C and ``interrupt`` cancel the work even while the loop sleeps; a second time, at once.
+
+    A handler of the loop's own wakes it up. The one that ``asyncio.Runner`` installs can miss a signal that
+    comes just before the loop falls asleep.
+    """
+    work = asyncio.ensure_future(whole)
+    loop = asyncio.get_running_loop()
+    interrupted = False
+
+    def act() -> None:
+        nonlocal interrupted
+        if interrupted:
+            raise KeyboardInterrupt
+        interrupted = True
+        work.cancel()
+
+    with contextlib.suppress(NotImplementedError):  # on Windows the Runner's handler has to do
+        if heeded:
+            loop.add_signal_handler(signal.SIGINT, act)
+    try:
+        with interrupt.by(lambda: loop.call_soon_threadsafe(act)):
+            return await work
+    except asyncio.CancelledError:
+        if interrupted:
+            raise KeyboardInterrupt from None
+        raise
+    finally:
+        with contextlib.suppress(NotImplementedError):
+            if heeded:
+                loop.remove_signal_handler(signal.SIGINT)
+
+
+@contextlib.contextmanager
+def _calm_collector() -> Iterator[None]:
+    """Let Python look for garbage less often while thousands of records are made, none of them garbage."""
+    before = gc.get_threshold()
+    if before[0]:  # zero is off, and stays off
+        gc.set_threshold(max(before[0], COLLECT_EVERY), *before[1:])
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
