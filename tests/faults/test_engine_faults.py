@@ -320,7 +320,7 @@ def test_blocking_environments_run_together_in_arollout() -> None:
 
     began = time.monotonic()
     assert asyncio.run(main()) == 40
-    assert time.monotonic() - began < 1.5
+    assert time.monotonic() - began < 5  # 8 s one after another, 1.4 s in asyncio's own few threads: 0.2 s
 
 
 NOTEBOOK = """
