@@ -250,8 +250,8 @@ class Foreign(gym.Env[str, str]):
 
 def test_foreign_environments_run_in_threads() -> None:
     inside.clear()
-    run = textgym.rollout(Foreign, lambda obs: "hello", num_examples=20, max_concurrency=20)
-    assert max(inside) > 5  # environments in their step at the same time
+    run = textgym.rollout(Foreign, lambda obs: "hello", num_examples=64, max_concurrency=64)
+    assert max(inside) > 32  # environments in their step at the same time
     assert [m["content"] for m in run[0].messages] == ["Say something.", "hello", "turn 1", "hello"]
     assert (run[0].reward, run[0].rewards) == (2.0, {"reward": 2.0})
     assert run[0].success is None

@@ -65,7 +65,7 @@ def test_reading_is_fast_on_anything() -> None:
     for text in ("(" * 10**6, "1+" * 10**6, "-" * 10**6, "9" * 10**6, "1" + " " * 10**6 + "x", "=" * 10**6):
         began = time.perf_counter()
         assert read_expression(text) is None
-        assert time.perf_counter() - began < 2.0
+        assert time.perf_counter() - began < 0.1
 
 
 def answered(text: str, **instance: Any) -> tuple[float, dict[str, float]]:

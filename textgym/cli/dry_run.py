@@ -133,7 +133,7 @@ def _present(work: Rollout, settings: Settings) -> int:
     path = Path(settings.out)
     if (path / "run.json").exists() and settings.resume:
         run = Run.load(path)
-        differing = _differing(run.config, work.plan.config())
+        differing = _differing(run.config, work.plan.config(data=True))
         if differing:
             raise RunMismatch(f"{path} holds a run with another configuration: {', '.join(differing)}")
         return len(run) - len(run.errors)

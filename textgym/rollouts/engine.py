@@ -15,6 +15,7 @@ import logging
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 from textgym.errors import AuthenticationFailed, ConfigError, RunAborted
@@ -227,10 +228,14 @@ class Rollout:
                 await close()
         return self.partial()
 
+    @cached_property
+    def _config(self) -> dict[str, Any]:
+        return self.plan.config(data=self._out is not None)
+
     def partial(self) -> Run:
         """What has finished so far; complete once ``run`` has returned."""
         seconds = time.monotonic() - self._began if self._seconds is None else self._seconds
-        return Run(list(self._finished), self.plan.config(), seconds)
+        return Run(list(self._finished), self._config, seconds)
 
     async def play(self, on_group: Callable[[Group], None] | None = None) -> None:
         """Play everything on the running loop. Raises as ``rollout`` does.
@@ -274,7 +279,7 @@ class Rollout:
         if self._out is None:
             return tasks
         begin = RunDirectory.resume if self._resume else RunDirectory.create
-        directory = self._directory = begin(self._out, self.plan.config())
+        directory = self._directory = begin(self._out, self._config)
         if not directory.done:
             return tasks
         done = {(t.group_id, t.sample): t for t in directory.done.values()}

@@ -184,12 +184,17 @@ class Plan:
         """Episodes in all."""
         return self.num_groups * self.group_size
 
-    def config(self) -> dict[str, Any]:
-        """Everything that decides the episodes, as JSON types."""
+    def config(self, *, data: bool = False) -> dict[str, Any]:
+        """Everything that decides the episodes, as JSON types.
+
+        Args:
+            data: Whether the digest of the environment's data belongs to it, as in a run directory. It reads
+                every row of a finite dataset.
+        """
         config = {
             "env": self.source.name,
             "env_kwargs": self.source.kwargs,
-            "data": self.source.fingerprint,
+            **({"data": self.source.fingerprint} if data else {}),
             "policy": self.policy,
             **({"asked": self.asked} if self.asked else {}),
             "num_examples": self.num_groups,
@@ -204,7 +209,7 @@ class Plan:
 
     def tasks(self) -> Iterator[EpisodeTask]:
         """The episodes in the order in which they begin: group after group, member after member."""
-        kwargs = self.config()["env_kwargs"]
+        kwargs = _plain(self.source.kwargs)
         for group in range(self.num_groups):
             seed, options = self._instance(group)
             for sample in range(self.group_size):
