@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import contextlib
-import gc
 import signal
 import threading
 from collections.abc import Callable, Coroutine, Iterator
@@ -19,8 +18,6 @@ __all__ = ["Interrupt", "run_in_thread", "run_on_own_loop"]
 
 T = TypeVar("T")
 
-COLLECT_EVERY = 20_000
-"""New objects between two looks of the garbage collector while a loop of ours runs."""
 _POLL_SECONDS = 0.1
 
 
@@ -66,7 +63,7 @@ def run_on_own_loop(whole: Coroutine[Any, Any, T], interrupt: Interrupt) -> T:
         factory = uvloop.new_event_loop
     mine = threading.current_thread() is threading.main_thread()
     heeded = mine and signal.getsignal(signal.SIGINT) is signal.default_int_handler
-    with _calm_collector(), asyncio.Runner(loop_factory=factory) as runner:
+    with asyncio.Runner(loop_factory=factory) as runner:
         return runner.run(_interruptible(whole, interrupt, heeded))
 
 
@@ -129,15 +126,3 @@ async def _interruptible(whole: Coroutine[Any, Any, T], interrupt: Interrupt, he
         with contextlib.suppress(NotImplementedError):
             if heeded:
                 loop.remove_signal_handler(signal.SIGINT)
-
-
-@contextlib.contextmanager
-def _calm_collector() -> Iterator[None]:
-    """Let Python look for garbage less often while thousands of records are made, none of them garbage."""
-    before = gc.get_threshold()
-    if before[0]:  # zero is off, and stays off
-        gc.set_threshold(max(before[0], COLLECT_EVERY), *before[1:])
-    try:
-        yield
-    finally:
-        gc.set_threshold(*before)
