@@ -1,3 +1,4 @@
+# ruff: noqa: E501 (a snippet keeps its lines)
 """Two pieces of code in one sandbox: neither sees, reaches or disturbs the other, at the same time or afterwards."""
 
 from __future__ import annotations
@@ -189,7 +190,9 @@ def test_a_session_is_out_of_reach_of_its_siblings(box: Sandbox, attack: str, by
         told = victim.run(f"TOKEN = {token!r}\n{VICTIM}")
         assert told.ok, told
         pid, parent, folder, reader, writer = told.stdout.split()
-        head = f"import os\nPID, PARENT, CWD, READER, WRITER = {pid}, {parent}, {folder!r}, {reader}, {writer}\n"
+        head = (
+            f"import os\nPID, PARENT, CWD, READER, WRITER = {pid}, {parent}, {folder!r}, {reader}, {writer}\n"
+        )
         code = head + AGAINST[attack] + "\nprint('done')"
         if by == "run":
             result = box.run(code)
@@ -256,7 +259,9 @@ def test_a_session_finds_nothing_of_another(box: Sandbox, what: str) -> None:
         assert third.run(look).stdout == "True\n"
 
 
-@pytest.mark.parametrize("way", ["raise SystemExit", "import os; os._exit(0)", "import os; os.abort()", "x = bytes(9**12)"])
+@pytest.mark.parametrize(
+    "way", ["raise SystemExit", "import os; os._exit(0)", "import os; os.abort()", "x = bytes(9**12)"]
+)
 def test_an_end_ends_one_run_alone(box: Sandbox, way: str) -> None:
     async def main() -> None:
         slow = [box.arun("import time; time.sleep(0.5); print('whole')") for _ in range(3)]
@@ -270,6 +275,32 @@ def test_output_comes_to_whoever_caused_it(box: Sandbox) -> None:
     async def main() -> None:
         codes = [f"for _ in range(200): print('{n:04d}')" for n in range(40)]
         results = await asyncio.gather(*(box.arun(code) for code in codes))
-        assert [set(re.findall("[0-9]+", result.stdout)) for result in results] == [{f"{n:04d}"} for n in range(40)]
+        assert [set(re.findall("[0-9]+", result.stdout)) for result in results] == [
+            {f"{n:04d}"} for n in range(40)
+        ]
 
     asyncio.run(main())
+
+
+def test_threads_of_another_sandbox_do_not_count(box: Sandbox) -> None:
+    gate = "import threading; gate = threading.Event()\nn = 0\n"
+    start = "for _ in range({}):\n    threading.Thread(target=gate.wait, daemon=True).start()\n    n += 1\n"
+    with (
+        Sandbox(limits=limits(), backend=box.backend) as one,
+        Sandbox(limits=limits(), backend=box.backend) as two,
+    ):
+        hungry = [one.session() for _ in range(4)]
+        modest = [two.session() for _ in range(4)]
+        if not one.run(gate + start.format(4)).ok:
+            pytest.skip("there are no threads on this machine")
+        for session in hungry:
+            session.run(
+                gate
+                + "try:\n"
+                + start.format(200).replace("for", "    for").replace("\n  ", "\n      ")
+                + "\nexcept RuntimeError: pass"
+            )
+        results = [session.run(gate + start.format(4)) for session in modest]
+        assert all(result.ok for result in results), results[0].stderr
+        for session in hungry + modest:
+            session.close()

@@ -138,7 +138,11 @@ class Ground:
 
     def names(self) -> dict[str, Any]:
         """What the snippet knows: where to aim, never the secret itself."""
-        ports = {name: self.sockets[name].getsockname()[1] for name in ("tcp", "tcp6", "udp") if name in self.sockets}
+        ports = {
+            name: self.sockets[name].getsockname()[1]
+            for name in ("tcp", "tcp6", "udp")
+            if name in self.sockets
+        }
         return {
             "SECRET": str(self.secret),
             "OUTSIDE": str(self.folder),

@@ -1,3 +1,4 @@
+# ruff: noqa: E501 (a snippet keeps its lines)
 """Attacks on other processes and on the kernel: signals, tracing, namespaces, rare system calls, machine code.
 
 A call in ``CALLS`` is made with arguments that do nothing: what counts is whether the kernel's body was reached,
@@ -123,7 +124,11 @@ KERNEL = [
         needs=CANARY,
         code="import time\nos.kill(CANARY, 9)\ntime.sleep(0.05)",
     ),
-    Attack(name="stop a process of the same user", needs=CANARY, code="import time\nos.kill(CANARY, 19)\ntime.sleep(0.1)"),
+    Attack(
+        name="stop a process of the same user",
+        needs=CANARY,
+        code="import time\nos.kill(CANARY, 19)\ntime.sleep(0.1)",
+    ),
     Attack(name="kill a group", needs=CANARY, code="import time\nos.killpg(CANARY, 9)\ntime.sleep(0.05)"),
     Attack(
         name="kill everybody",

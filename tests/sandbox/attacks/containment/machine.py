@@ -15,8 +15,9 @@ import sys
 import tempfile
 from pathlib import Path
 
-from textgym.errors import TextgymError
 from textgym.sandbox import Sandbox
+
+from textgym.errors import TextgymError
 
 BACKENDS = ("bubblewrap", "namespaces", "landlock")
 NOBODY = 65534
@@ -80,6 +81,8 @@ def table_of_nobody(backend: str, mode: str) -> dict[str, str]:
         (copy / "home").chmod(0o777)
         command = [*as_nobody(), interpreter_of_nobody(), "-m", "containment.table", "--backend", backend]
         environment = {"PATH": os.environ["PATH"], "HOME": str(copy / "home"), "PYTHONDONTWRITEBYTECODE": "1"}
-        said = subprocess.run([*command, "--mode", mode], cwd=copy, env=environment, capture_output=True, text=True)
+        said = subprocess.run(
+            [*command, "--mode", mode], cwd=copy, env=environment, capture_output=True, text=True
+        )
     assert said.returncode == 0, said.stderr[-3000:]
     return dict(json.loads(said.stdout))

@@ -1,3 +1,4 @@
+# ruff: noqa: E501 (a snippet keeps its lines)
 """Attacks that talk to somebody: sockets of every family, by every way to come by one."""
 
 from __future__ import annotations

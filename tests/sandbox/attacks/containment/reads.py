@@ -1,3 +1,4 @@
+# ruff: noqa: E501 (a snippet keeps its lines)
 """Attacks that read or change what lies outside: files, the environment, other processes, descriptors."""
 
 from __future__ import annotations
@@ -284,8 +285,14 @@ for fd in range(3, 1024):
     ),
     Attack(name="touch a file outside", code="os.utime(SECRET)"),
     Attack(name="change the mode of a file outside", code="os.chmod(SECRET, 0o777)"),
-    Attack(name="change the owner of a file outside", control=Control.AS_ROOT, code="os.chown(SECRET, 12, 12)"),
-    Attack(name="set an attribute outside", code="os.setxattr(SECRET, 'user.x', b'1')", control=Control.IF_SUPPORTED),
+    Attack(
+        name="change the owner of a file outside", control=Control.AS_ROOT, code="os.chown(SECRET, 12, 12)"
+    ),
+    Attack(
+        name="set an attribute outside",
+        code="os.setxattr(SECRET, 'user.x', b'1')",
+        control=Control.IF_SUPPORTED,
+    ),
     Attack(
         name="touch a file outside by every system call",
         tools=True,

@@ -1,3 +1,4 @@
+# ruff: noqa: E501 (a snippet keeps its lines)
 """Attacks that take more than was given: memory, time, output, disk, processes, threads, descriptors.
 
 The limits of the table (``MEMORY``, ``FILE``, ``FILES``) are what "more" is measured against.
@@ -53,9 +54,7 @@ def flood(name: str, code: str, *statuses: str) -> Attack:
     def proof(ground: Ground, report: Report) -> str:
         return too_much_output(ground, report) or must(*ends)(ground, report)
 
-    return Attack(
-        name=f"flood {name}", code=code, control=Control.ENDLESS, ends=frozenset(ends), proof=proof
-    )
+    return Attack(name=f"flood {name}", code=code, control=Control.ENDLESS, ends=frozenset(ends), proof=proof)
 
 
 def crash(name: str, code: str, *statuses: str) -> Attack:
@@ -361,7 +360,11 @@ for where in (".", "/tmp", "/dev/shm", "/var/tmp"):
     *(
         Attack(name=f"start a process by {name}", tools=True, control=control, code=code)
         for name, control, code in (
-            ("fork", Control.SUCCEEDS, "pid = os.fork()\nif pid == 0: os._exit(0)\nos.waitpid(pid, 0); print('GOT')"),
+            (
+                "fork",
+                Control.SUCCEEDS,
+                "pid = os.fork()\nif pid == 0: os._exit(0)\nos.waitpid(pid, 0); print('GOT')",
+            ),
             ("forkpty", Control.SUCCEEDS, "pid, fd = os.forkpty()\nif pid == 0: os._exit(0)\nprint('GOT')"),
             ("vfork", Control.DESTRUCTIVE, "r, e = call(58)\nif r == 0: call(60, 0)\nif r > 0: print('GOT')"),
             (
@@ -412,7 +415,10 @@ for where in (".", "/tmp", "/dev/shm", "/var/tmp"):
         Attack(name=f"become another program by {name}", tools=True, code=code)
         for name, code in (
             ("execve", "os.execv('/bin/echo', ['echo', 'GOT'])"),
-            ("execveat", "a = (ctypes.c_char_p * 3)(b'echo', b'GOT', None)\nprint(call(322, -100, b'/bin/echo', a, a, 0))"),
+            (
+                "execveat",
+                "a = (ctypes.c_char_p * 3)(b'echo', b'GOT', None)\nprint(call(322, -100, b'/bin/echo', a, a, 0))",
+            ),
             (
                 "execveat of a descriptor",
                 "a = (ctypes.c_char_p * 3)(b'echo', b'GOT', None)\n"
@@ -588,8 +594,12 @@ for where in (".", "/tmp", "/dev/shm", "/var/tmp"):
             threading.Thread(target=sum, args=(range(10**15),)).start()
         """,
     ),
-    endless("wait in a thread at exit", "import threading\nthreading.Thread(target=threading.Event().wait).start()",
-            "timeout", "ok"),
+    endless(
+        "wait in a thread at exit",
+        "import threading\nthreading.Thread(target=threading.Event().wait).start()",
+        "timeout",
+        "ok",
+    ),
     endless("wait at exit", "import atexit, time\natexit.register(time.sleep, 1000)", "timeout", "ok"),
     endless(
         "wait in the last destructor",
@@ -628,8 +638,12 @@ for where in (".", "/tmp", "/dev/shm", "/var/tmp"):
                 pass
         """,
     ),
-    endless("stop itself", "import signal\nos.kill(os.getpid(), signal.SIGSTOP)\nwhile True: pass",
-            "timeout", "killed"),
+    endless(
+        "stop itself",
+        "import signal\nos.kill(os.getpid(), signal.SIGSTOP)\nwhile True: pass",
+        "timeout",
+        "killed",
+    ),
     endless(
         "close what it was given and go on",
         """
@@ -650,7 +664,9 @@ for where in (".", "/tmp", "/dev/shm", "/var/tmp"):
     flood("the output with one line", "print('x' * (100 << 20))"),
     flood("the descriptor of the output", "while True: os.write(1, b'x' * 65536)"),
     flood("the descriptor of the errors", "while True: os.write(2, b'x' * 65536)"),
-    flood("the output with bytes that are no text", r"while True: os.write(1, b'\xff\x00\xed\xa0\x80' * 999)"),
+    flood(
+        "the output with bytes that are no text", r"while True: os.write(1, b'\xff\x00\xed\xa0\x80' * 999)"
+    ),
     flood(
         "both from threads",
         """
@@ -666,7 +682,9 @@ for where in (".", "/tmp", "/dev/shm", "/var/tmp"):
     flood("a traceback", "raise ValueError('x' * (10 << 20))", "output", "error"),
     flood("the name of an exception", "raise type('E' * (10 << 20), (Exception,), {})()", "output", "error"),
     crash("recurse", "def f(): return f()\nf()"),
-    crash("recurse without a limit", "import sys; sys.setrecursionlimit(10**9)\ndef f(x): return f([x])\nf(0)"),
+    crash(
+        "recurse without a limit", "import sys; sys.setrecursionlimit(10**9)\ndef f(x): return f([x])\nf(0)"
+    ),
     crash("recurse in C", "x = []\nfor _ in range(10**6): x = [x]\nrepr(x)"),
     crash(
         "recurse in C without a limit",
@@ -687,7 +705,15 @@ for where in (".", "/tmp", "/dev/shm", "/var/tmp"):
     ),
     crash("nest source", "compile('-' * 10**6 + '1', '', 'eval')"),
     crash("nest source for the tree", "import ast\nast.literal_eval('[' * 10**5 + ']' * 10**5)"),
-    crash("compile what grows", "compile('x' + '*x' * 10**7, '', 'eval')", "memory", "error", "killed", "timeout", "ok"),
+    crash(
+        "compile what grows",
+        "compile('x' + '*x' * 10**7, '', 'eval')",
+        "memory",
+        "error",
+        "killed",
+        "timeout",
+        "ok",
+    ),
     crash("fold what grows", "x = (((('a' * 10**4) * 10**4) * 10**4) * 10**4)"),
     crash(
         "unpack what grows",

@@ -1,3 +1,4 @@
+# ruff: noqa: E501 (a snippet keeps its lines)
 """Attacks on the way of the results: what is printed, when, through which descriptor, in which bytes.
 
 Invariant checked: whatever a run writes wherever it can, the caller gets a plain result of that run and of no other.
@@ -7,6 +8,7 @@ from __future__ import annotations
 
 import json
 import struct
+from typing import Any
 
 from containment.attack import Attack, Control, Report
 from containment.ground import Ground
@@ -73,8 +75,27 @@ for fd in range(3, 256):
 """
 
 
+def plain(value: Any) -> bool:
+    """Whether a value is made of JSON's types and nothing else."""
+    if type(value) is list:
+        return all(map(plain, value))
+    if type(value) is dict:
+        return all(type(key) is str and plain(inner) for key, inner in value.items())
+    return type(value) in (str, int, float, bool, type(None))
+
+
+def encodable(text: str) -> bool:
+    """Whether a text can be stored and sent on."""
+    return type(text) is str and text.encode("utf-8", "replace").decode("utf-8") == text
+
+
 def honest(ground: Ground, report: Report) -> str:
     """The forged text may not pass for a result."""
+    for ok, value, error in report.values:
+        if type(ok) is not bool or not plain(value) or not encodable(error):
+            return f"an outcome that is not plain: {ok!r} {value!r:.100} {error!r:.100}"
+    if not encodable(report.stdout) or not encodable(report.stderr):
+        return "an output that cannot be encoded"
     said = report.stdout + repr(report.values)
     return "a forged result was believed" if "forged result" in said or "FORGED" in said else ""
 
@@ -87,6 +108,85 @@ def result(name: str, code: str, *statuses: str) -> Attack:
         return honest(ground, report) or must(*ends)(ground, report)
 
     return Attack(name=name, code=code, ends=ends, control=Control.ENDLESS, proof=proof, seconds=3)
+
+
+STEAL = """
+import struct, sys
+frame, nonce = sys._getframe(), None
+while frame and nonce is None:
+    nonce = frame.f_locals.get("nonce")
+    if nonce is None and isinstance(frame.f_locals.get("request"), dict):
+        nonce = frame.f_locals["request"].get("nonce")
+    frame = frame.f_back
+nonce = nonce or "unknown"
+def send(message, length=None):
+    data = message.encode("utf-8", "surrogatepass") if isinstance(message, str) else message
+    data = struct.pack("!I", len(data) if length is None else length) + data
+    for fd in range(3, 64):
+        try:
+            os.write(fd, data)
+        except OSError:
+            pass
+N = '{"nonce": ' + repr(nonce).replace("'", '"') + ', '
+"""
+"""Code that takes the mark of true reports from the frames of whoever runs it, and sends reports of its own with it."""
+
+STOLEN = {
+    "twice": ['N + \'"place": 0, "ok": true, "value": 9}\''] * 2,
+    "at no place": [
+        'N + \'"place": -1, "ok": true, "value": 9}\'',
+        'N + \'"place": 99, "ok": true, "value": 9}\'',
+    ],
+    "at places of other types": [
+        f'N + \'"place": {place}, "ok": true, "value": 9}}\''
+        for place in ("true", '\\"0\\"', "null", "0.0", "[]", "1e999", "NaN", "{}", "1" * 5000)
+    ],
+    "with a verdict of another type": [
+        f'N + \'"place": {place}, "ok": {ok}, "value": 9, "error": 5}}\''
+        for place, ok in enumerate(("1", "null", "[]", '\\"yes\\"', "false"))
+    ],
+    "without a value": [
+        'N + \'"place": 0, "ok": true}\'',
+        'N + \'"place": 1, "ok": false}\'',
+        "N + '\"place\": 1}'",
+    ],
+    "with a long integer": ["N + '\"place\": 0, \"ok\": true, \"value\": ' + '1' * 20000 + '}'"],
+    "with a nest": ["N + '\"place\": 0, \"ok\": true, \"value\": ' + '[' * 100000 + ']' * 100000 + '}'"],
+    "with a nest of mappings": [
+        "N + '\"place\": 0, \"ok\": true, \"value\": ' + '{\"a\":' * 50000 + '1' + '}' * 50000 + '}'"
+    ],
+    "with numbers that are none": [
+        'N + \'"place": 0, "ok": true, "value": [NaN, Infinity, -Infinity, 1e999]}\''
+    ],
+    "with half characters": [
+        'N + \'"place": 0, "ok": true, "value": "\\\\ud800"}\'',
+        'N + \'"place": 1, "ok": false, "error": "\\\\ud800"}\'',
+    ],
+    "that are no mapping": ["'[]'", "'1'", "'\"x\"'", "'null'", "''", "'{}'", "'nonce'", "' '"],
+    "that are no text": ["b'\\xff\\xfe'", "b'\\x00' * 100", 'b\'{"nonce": "\\xed\\xa0\\x80"}\''],
+    "with an unknown status": ['N + \'"status": "splendid"}\''],
+    "with a status of another type": [
+        "N + '\"status\": []}'",
+        "N + '\"status\": {}}'",
+        "N + '\"status\": 1}'",
+    ],
+    "with the status of a timeout": ['N + \'"status": "timeout"}\''],
+    "that end and go on": [
+        'N + \'"status": "ok"}\'',
+        'N + \'"place": 0, "ok": true, "value": 9}\'',
+        'N + \'"status": "error"}\'',
+    ],
+    "that are many": ['N + \'"place": 0, "ok": true, "value": 9}\''] * 3000,
+    "that say it is ready": ["'{\"ready\": true}'", '\'{"failed": "x"}\'', "'{\"failed\": 1}'"],
+    "that name the end of another": [f'\'{{"ended": {n}, "status": 0}}\'' for n in range(20)],
+    "with keys twice": ['N + \'"place": 0, "place": 1, "ok": true, "ok": true, "value": 9, "value": 8}\''],
+}
+"""What is sent; expressions, after ``STEAL``."""
+
+
+def stolen(reports: list[str], after: str) -> str:
+    """Code that sends reports with the stolen mark."""
+    return STEAL + f"for report in [{', '.join(reports)}]:\n    send(report)\n{after}\n"
 
 
 LATE = """
@@ -123,6 +223,24 @@ while time.monotonic() < end:
 """),
     result("forge results when the interpreter ends", f"import atexit\ndef late():\n    {everywhere(FRAMES).replace(chr(10), chr(10) + '    ')}\natexit.register(late)\n"),
     result("forge results from a destructor", f"class Late:\n  def __del__(self, os=os):\n    {everywhere(FRAMES).replace(chr(10), chr(10) + '    ')}\nimport sys\nsys.late = Late()\n"),
+    *(
+        result(f"send reports {name}{how}", stolen(reports, after))
+        for name, reports in STOLEN.items()
+        for how, after in (("", ""), (" and end", "os._exit(0)"))
+    ),
+    *(
+        result(f"send {name}", STEAL + code)
+        for name, code in (
+            ("half a report and end", "send('{}', 100)\nos._exit(0)"),
+            ("half a report and go on", "send('{}', 100)"),
+            ("a report of 4 GiB", "send('{' * 1000, 0xFFFFFFFF)"),
+            ("a report of 4 GiB and end", "send('{' * 1000, 0xFFFFFFFF)\nos._exit(0)"),
+            ("a report of 512 MiB in full", "for _ in range(512): send('x' * (1 << 20), 1 << 29)"),
+            ("empty reports", "for _ in range(2000): send('')"),
+            ("one byte and end", "[os.write(fd, b'x') for fd in (3,)]\nos._exit(0)"),
+            ("the end of reports first", "import socket\nsocket.socket(fileno=os.dup(3)).shutdown(2)"),
+        )
+    ),
     result("print after the end from threads", LATE.format(delay=0.0).replace("GOT a line", "a line")),
     result("print when the interpreter ends", "import atexit\natexit.register(os.write, 1, b'late\\n')"),
     result("print no text", r"os.write(1, b'\xff\xfe\x00\x1b[2J\x07\x9b\xed\xa0\x80\r\x08\xf4\x90\x80\x80')", "ok"),

@@ -18,6 +18,8 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from textgym.sandbox import Sandbox, SandboxLimits
+
 from containment.attack import Attack, Control, Report
 from containment.ground import Estate, Ground
 from containment.kernel import KERNEL
@@ -25,7 +27,6 @@ from containment.network import NETWORKING
 from containment.reads import READS
 from containment.resources import FILE, FILES, MEMORY, OUTPUT, RESOURCES
 from containment.results import RESULTS
-from textgym.sandbox import Sandbox, SandboxLimits
 
 ATTACKS: tuple[Attack, ...] = (*READS, *NETWORKING, *RESOURCES, *KERNEL, *RESULTS)
 """Every attack that is a piece of code."""
@@ -55,7 +56,9 @@ async def run(box: Sandbox, code: str, mode: str, seconds: float) -> Report:
         result = await box.acall(code + FUNCTION, "answer", [[1], [2]], timeout=seconds)
     else:
         result = await box.arun(code, timeout=seconds)
-    values = tuple((outcome.ok, outcome.value, outcome.error) for outcome in getattr(result, "values", ()) or ())
+    values = tuple(
+        (outcome.ok, outcome.value, outcome.error) for outcome in getattr(result, "values", ()) or ()
+    )
     return Report(stdout=result.stdout, stderr=result.stderr, status=str(result.status), values=values)
 
 
@@ -87,7 +90,11 @@ async def unprotected(attack: Attack, estate: Estate) -> str:
         )  # fmt: skip
         out, err = await asyncio.wait_for(process.communicate(), 60)
         status = "ok" if process.returncode == 0 else "killed" if (process.returncode or 0) < 0 else "error"
-        return ground.verdict(Report(stdout=out.decode("utf-8", "replace"), stderr=err.decode("utf-8", "replace"), status=status))
+        return ground.verdict(
+            Report(
+                stdout=out.decode("utf-8", "replace"), stderr=err.decode("utf-8", "replace"), status=status
+            )
+        )
     finally:
         ground.close()
 
@@ -142,7 +149,9 @@ def orphans() -> list[str]:
     for task in Path("/proc/self/task").iterdir():
         for pid in (task / "children").read_text().split():
             try:
-                found.append(f"{pid} {Path(f'/proc/{pid}/stat').read_text().split(') ')[0]}) {Path(f'/proc/{pid}/stat').read_text().split(') ')[1][0]}")
+                found.append(
+                    f"{pid} {Path(f'/proc/{pid}/stat').read_text().split(') ')[0]}) {Path(f'/proc/{pid}/stat').read_text().split(') ')[1][0]}"
+                )
             except OSError:
                 continue
     return found
