@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Sequence
+from pathlib import Path
 
 from textgym.sandbox.view import View
 
@@ -45,6 +46,9 @@ def command(bwrap: str, view: View, scratch: str, program: Sequence[str]) -> lis
     else:
         words += ["--unshare-user", "--uid", _INSIDE, "--gid", _INSIDE]
     words += ["--hostname", "sandbox"]
+    # Named, they can be entered by all users; bwrap keeps those that it adds by itself for the first user.
+    for path in sorted({str(parent) for path in (*view.directories, *view.files) for parent in Path(path).parents}):
+        words += ["--dir", path]
     for path in (*view.directories, *view.files):
         words += ["--ro-bind", path, path]
     for path in view.devices:

@@ -133,8 +133,8 @@ class ZygoteProcess:
 
     def faults(self) -> str:
         """What it wrote to its standard error, shortened."""
-        text = os.pread(self._faults, os.fstat(self._faults).st_size, 0).decode("utf-8", "replace").strip()
-        return text[-_ECHOED_BYTES:]
+        text = os.pread(self._faults, os.fstat(self._faults).st_size, 0).decode("utf-8", "replace")
+        return " ".join(text.split())[-_ECHOED_BYTES:]
 
     def end(self) -> None:
         """Kill it, and with it all of its children; reap it."""
