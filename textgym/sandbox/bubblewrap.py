@@ -39,11 +39,10 @@ def command(bwrap: str, view: View, scratch: str, program: Sequence[str]) -> lis
         Its words.
     """
     words = [bwrap, *_UNSHARED, "--die-with-parent", "--as-pid-1", "--new-session", "--cap-drop", "ALL"]
-    if os.getuid() == 0:
-        kept = (*_KEPT_BY_ROOT, "CAP_SYS_ADMIN") if scratch else _KEPT_BY_ROOT
-        for name in kept:
-            words += ["--cap-add", name]
-    else:
+    root = os.getuid() == 0
+    for name in (*(_KEPT_BY_ROOT if root else ()), *(["CAP_SYS_ADMIN"] if scratch else [])):
+        words += ["--cap-add", name]
+    if not root:
         words += ["--unshare-user", "--uid", _INSIDE, "--gid", _INSIDE]
     words += ["--hostname", "sandbox"]
     # Named, they can be entered by all users; bwrap keeps those that it adds by itself for the first user.

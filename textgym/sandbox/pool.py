@@ -187,7 +187,7 @@ class Pool:
         session = self._sessions.get(job.key) if job.key is not None else None
         child = session.child if session is not None else None
         if child is None:
-            child = self._fork(lasting=session is not None)
+            child = self._fork(0 if session is not None else _cpu_seconds(job))
             child.key = job.key
             if session is not None:
                 session.child = child
@@ -198,7 +198,7 @@ class Pool:
         for descriptor in child.readable:
             self._watch(descriptor, lambda child=child, descriptor=descriptor: self._read(child, descriptor))  # type: ignore[misc]
 
-    def _fork(self, *, lasting: bool) -> Child:
+    def _fork(self, cpu_seconds: int) -> Child:
         zygote = self._zygote
         if zygote is None:
             if self._backend is None:
@@ -207,7 +207,7 @@ class Pool:
             self._zygotes.add(zygote)
             self._watch(zygote.control.fileno(), lambda: self._hear(zygote))
         self._ordinal += 1
-        child = Child(self._ordinal, zygote, self._settings.limits, lasting=lasting)
+        child = Child(self._ordinal, zygote, self._settings.limits, cpu_seconds)
         if zygote.started >= MAX_STARTS:
             self._zygote = None
         return child
@@ -385,3 +385,8 @@ class Pool:
         for descriptor in (child.channel, child.out, child.err):
             if descriptor not in child.readable:
                 self._unwatch(descriptor)
+
+
+def _cpu_seconds(job: Job) -> int:
+    """More computing time than a job can use until its deadline on all cores: a bound should nobody be left to kill it."""
+    return 2 + int(job.seconds) * (os.cpu_count() or 1)

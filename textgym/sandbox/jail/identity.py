@@ -95,14 +95,14 @@ def assume(kind: Kind, ordinal: int, scratch: Scratch | None) -> None:
     Raises:
         OSError: It is not allowed.
     """
+    user = _FIRST_USER + ordinal % _USERS
+    if scratch is not None:
+        # Before a namespace is left: a file system belongs to where it is mounted, and nobody has no files there.
+        owner = user if kind is Kind.OWN_USER else os.getuid()
+        mount_scratch(scratch.path, scratch.size, scratch.files, owner)
     if kind is Kind.OWN_NAMESPACE:
         unshare(NEW_USER)
-    if scratch is not None:
-        mount_scratch(scratch.path, scratch.size, scratch.files)
     if kind is Kind.OWN_USER:
-        user = _FIRST_USER + ordinal % _USERS
-        if scratch is not None:
-            os.chown(scratch.path, user, user)
         os.setgroups([])
         os.setresgid(user, user, user)
         os.setresuid(user, user, user)

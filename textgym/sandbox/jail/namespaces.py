@@ -34,11 +34,12 @@ _INSIDE = 1000
 _BASES = ("/tmp", "/var/tmp", "/mnt", "/usr")
 
 
-def enter(view: dict[str, Any]) -> None:
+def enter(view: dict[str, Any], scratch: str) -> None:
     """Move into a view; returns in a child, while this process waits for it and ends with it.
 
     Args:
         view: ``directories``, ``files``, ``devices``, ``masks`` (paths) and ``links`` (path and target pairs).
+        scratch: A directory to be made, or "".
 
     Raises:
         OSError: A step failed, and which.
@@ -56,12 +57,12 @@ def enter(view: dict[str, Any]) -> None:
     os.mkdir(base + _OLD)
     machine = architecture()
     assert machine is not None
-    new_root, old_root = ctypes.create_string_buffer(os.fsencode(base)), ctypes.create_string_buffer(
-        os.fsencode(base + _OLD)
-    )
-    syscall("pivot_root", machine.numbers["pivot_root"], new_root, old_root)
+    roots = [ctypes.create_string_buffer(os.fsencode(path)) for path in (base, base + _OLD)]
+    syscall("pivot_root", machine.numbers["pivot_root"], *roots)
     os.chdir("/")
     _fill(view)
+    if scratch:
+        os.makedirs(scratch, mode=0o755)
     umount(_OLD, _DETACH)
     os.rmdir(_OLD)
     mount(None, "/", None, _REMOUNT | _BIND | _READ_ONLY | _NO_SETUID | _NO_DEVICES)
@@ -126,18 +127,19 @@ def _bind(path: str, flags: int) -> None:
     mount(None, path, None, _REMOUNT | _BIND | flags | kept)
 
 
-def mount_scratch(path: str, size: int, inodes: int) -> None:
+def mount_scratch(path: str, size: int, inodes: int, owner: int) -> None:
     """Mount a bounded, empty file system of this process's own over a directory.
 
     Args:
         path: The directory.
         size: Bytes that it can hold.
         inodes: Files and directories that it can hold.
+        owner: User id whose it is.
 
     Raises:
         OSError: It cannot be mounted.
     """
     unshare(NEW_MOUNTS)
     mount(None, "/", None, _RECURSIVE | _PRIVATE)
-    options = f"mode=0700,size={size},nr_inodes={inodes + 1}"
+    options = f"mode=0700,uid={owner},size={size},nr_inodes={inodes + 1}"
     mount("tmpfs", path, "tmpfs", _NO_SETUID | _NO_DEVICES | _NO_EXECUTION, options)

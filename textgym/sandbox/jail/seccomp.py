@@ -21,6 +21,9 @@ from textgym.sandbox.jail.syscalls import Architecture
 
 __all__ = ["Extra", "install", "program"]
 
+_ITSELF = 0x7FFFFFF1
+"""Stands for the process id in a program that was not yet given to a process."""
+
 _PLAIN = """
 read write readv writev pread64 pwrite64 preadv pwritev lseek close close_range fstat stat lstat newfstatat statx
 getdents64 dup dup2 dup3 pipe pipe2 select pselect6 poll ppoll epoll_create epoll_create1 epoll_ctl epoll_wait
@@ -70,7 +73,7 @@ _TCGETS, _TIOCGWINSZ, _FIONREAD, _FIONBIO, _FIONCLEX, _FIOCLEX = 0x5401, 0x5413,
 _SET_NAME, _GET_NAME = 15, 16
 
 
-def _tested(pid: int, extras: Iterable[Extra]) -> dict[str, Sequence[Sequence[_Test]]]:
+def _tested(extras: Iterable[Extra]) -> dict[str, Sequence[Sequence[_Test]]]:
     """System call -> alternatives, of each of which all tests have to hold."""
     opened = _WRITABLE | _TRUNCATE | _PATH_ONLY
 
@@ -92,8 +95,8 @@ def _tested(pid: int, extras: Iterable[Extra]) -> dict[str, Sequence[Sequence[_T
         "ioctl": one_of(1, (_TCGETS, _TIOCGWINSZ, _FIONREAD, _FIONBIO, _FIONCLEX, _FIOCLEX)),
         "prctl": one_of(0, (_SET_NAME, _GET_NAME)),
         "prlimit64": one_of(0, (0,)),
-        "kill": one_of(0, (pid,)),
-        "tgkill": one_of(0, (pid,)),
+        "kill": one_of(0, (_ITSELF,)),
+        "tgkill": one_of(0, (_ITSELF,)),
         "getpgid": one_of(0, (0,)),
         "getsid": one_of(0, (0,)),
         "sched_getaffinity": one_of(0, (0,)),
@@ -114,16 +117,15 @@ _NUMBER_AT, _ARCHITECTURE_AT, _ARGUMENTS_AT = 0, 4, 16
 _Instruction = tuple[int, int, int, int]
 
 
-def program(machine: Architecture, pid: int, extras: Iterable[Extra]) -> bytes:
-    """The filter of one process.
+def program(machine: Architecture, extras: Iterable[Extra]) -> bytes:
+    """A filter for processes that may do the plain calls and some more.
 
     Args:
-        machine: Its architecture.
-        pid: Its process id as it sees it: the only one it may send signals to.
-        extras: What it may do beyond the plain calls.
+        machine: Their architecture.
+        extras: What they may do beyond the plain calls.
 
     Returns:
-        ``struct sock_filter[]``.
+        ``struct sock_filter[]``, for ``install`` to complete.
     """
     extras = frozenset(extras)
     names = _PLAIN + [name for extra, more in _NAMED.items() if extra in extras for name in more]
@@ -139,7 +141,7 @@ def program(machine: Architecture, pid: int, extras: Iterable[Extra]) -> bytes:
     for place, number in enumerate(allowed):
         code.append((_JUMP_EQUAL, len(allowed) - place, 0, number))  # to the ALLOW behind the list
     code += [(_JUMP, 0, 0, 1), (_RETURN, 0, 0, _ALLOW)]
-    for name, alternatives in _tested(pid, extras).items():
+    for name, alternatives in _tested(extras).items():
         if name in machine.numbers:
             code += _block(machine.numbers[name], alternatives)
     # The C library falls back to clone, whose flags a filter can see, only if clone3 does not exist.
@@ -165,15 +167,19 @@ def _block(number: int, alternatives: Sequence[Sequence[_Test]]) -> list[_Instru
     return [(_JUMP_EQUAL, 0, len(body), number), *body]
 
 
-def install(code: bytes) -> None:
+def install(code: bytes, pid: int) -> None:
     """Put this thread under a filter, for good; ``no_new_privs`` has to be set.
+
+    Args:
+        code: The program.
+        pid: This process as it sees itself: the only one that it may send signals to.
 
     Raises:
         OSError: The kernel refuses.
     """
-    filters = ctypes.create_string_buffer(code, len(code))
-    header = ctypes.create_string_buffer(struct.pack("=HxxxxxxQ", len(code) // 8, ctypes.addressof(filters)), 16)
+    complete = code.replace(struct.pack("=I", _ITSELF), struct.pack("=I", pid))
+    filters = ctypes.create_string_buffer(complete, len(complete))
+    header = struct.pack("=HxxxxxxQ", len(complete) // 8, ctypes.addressof(filters))
+    buffer = ctypes.create_string_buffer(header, len(header))
     set_seccomp, filter_mode = 22, 2
-    prctl("prctl(PR_SET_SECCOMP)", set_seccomp, filter_mode, ctypes.addressof(header))
-
-
+    prctl("prctl(PR_SET_SECCOMP)", set_seccomp, filter_mode, ctypes.addressof(buffer))

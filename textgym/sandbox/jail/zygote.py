@@ -5,7 +5,7 @@ into its view if it has to make one, loads modules, prepares what children need,
 sees the code, the input or the output of a call: a start message carries the descriptors of the child's own socket
 and pipes, and the code comes over that socket.
 
-Messages in: ``{"do": "start" | "kill" | "stop" | "continue", "id": int, "lasting": bool}``. Out: ``{"ready": true}`` or
+Messages in: ``{"do": "start" | "kill" | "stop" | "continue", "id": int}``, to start with ``lasting`` and ``cpu_seconds``. Out: ``{"ready": true}`` or
 ``{"failed": why}`` once, then ``{"ended": id, "status": wait status}``.
 
 Invariant: it has one thread, and ends with the process that started it, as do its children with it.
@@ -64,7 +64,7 @@ def _prepared(config: dict[str, Any]) -> Plan:
     os.dup2(null, 1)
     os.close(null)
     if config["make_view"]:
-        namespaces.enter(config["view"])
+        namespaces.enter(config["view"], config["scratch"])
     os.chdir("/")
     sys.path += config["packages"]
     for name in config["modules"]:
@@ -115,7 +115,7 @@ class _Zygote:
         ordinal = message["id"]
         if message["do"] == "start":
             try:
-                self._start(ordinal, message["lasting"], descriptors)
+                self._start(message, descriptors)
             finally:
                 for each in descriptors:
                     os.close(each)
@@ -126,7 +126,8 @@ class _Zygote:
                 pass
         return True
 
-    def _start(self, ordinal: int, lasting: bool, descriptors: list[int]) -> None:
+    def _start(self, message: dict[str, Any], descriptors: list[int]) -> None:
+        ordinal = message["id"]
         zygote = os.getpid()
         try:
             child = os.fork()
@@ -135,13 +136,13 @@ class _Zygote:
             return
         if child == 0:
             try:
-                self._become_child(ordinal, lasting, descriptors, zygote)
+                self._become_child(message, descriptors, zygote)
             finally:
                 os._exit(70)
         self._children[ordinal] = child
         self._ids[child] = ordinal
 
-    def _become_child(self, ordinal: int, lasting: bool, descriptors: list[int], zygote: int) -> None:
+    def _become_child(self, message: dict[str, Any], descriptors: list[int], zygote: int) -> None:
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         os.setsid()
@@ -153,11 +154,12 @@ class _Zygote:
         os.closerange(_RULES + 1, _HIGHEST)
         channel = Channel(_CHANNEL)
         try:
-            confine(self._plan, ordinal, zygote, _RULES)
+            confine(self._plan, message["id"], zygote, _RULES, message["cpu_seconds"])
         except BaseException as error:
             channel.send(json.dumps({"failed": str(error)[:1000]}))
             return
         channel.send('{"ready": true}')
+        lasting = message["lasting"]
         interpreter = Interpreter(channel.send, lasting=lasting)
         while (request := channel.request()) is not None:
             interpreter.answer(*request)
