@@ -1,7 +1,8 @@
 """A child of the zygote as the pool sees it: what it has written, and what that amounts to.
 
-Invariant: nothing that comes from it is trusted. What is kept is bounded by the limits, a report that is malformed or
-repeats another nonce is no report, and the verdict is that of the clock, the bounds and the exit status first.
+Invariant: nothing that comes from it is trusted. What is kept is bounded by the limits, a report that is
+malformed or repeats another nonce is no report, and the verdict is that of the clock, the bounds and the exit
+status first.
 """
 
 from __future__ import annotations

@@ -38,14 +38,15 @@ class Job:
     nonce: str = field(default_factory=lambda: secrets.token_hex(16))
     """Repeated by reports; unlike that of any other job."""
 
-    def request(self) -> bytes:
-        """The request as the child reads it."""
+    def request(self, *, with_stdin: bool = False) -> bytes:
+        """The request as the child reads it, with standard input where that has no descriptor of its own."""
         return json.dumps(
             {
                 "nonce": self.nonce,
                 "kind": "call" if self.name else "run",
                 "code": self.code,
                 "name": self.name,
+                "stdin": self.stdin if with_stdin else "",
                 "arguments": self.arguments,
             }
         ).encode("ascii")

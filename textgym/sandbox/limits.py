@@ -1,6 +1,7 @@
 """``SandboxLimits``: how much of the machine one run may use.
 
-Invariant: every bound is positive and holds for each run by itself; what a session keeps between its runs counts, too.
+Invariant: every bound is positive and holds for each run by itself; what a session keeps between its runs
+counts, too.
 """
 
 from __future__ import annotations
@@ -37,7 +38,8 @@ class SandboxLimits:
     open_files: int = 64
     """Descriptors."""
     threads: int = 32
-    """Threads, the main one included. None but that one where the kernel cannot count them (see the package)."""
+    """Threads, the main one included. None but that one where the kernel cannot count them (see the
+    package)."""
     scratch_bytes: int = 0
     """Size of a file system of the process's own, which is its working directory; 0: nothing can be written."""
     scratch_files: int = 256

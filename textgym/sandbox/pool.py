@@ -1,8 +1,8 @@
 """The pool: one thread that starts zygotes, hands out jobs, watches the clock and collects results.
 
-Invariant: all state belongs to that thread; callers hand it messages and get futures. At most ``workers`` runs are on
-at a time and the rest wait without their clock running; every run ends by its deadline and leaves no process and no
-descriptor behind. A process forked from this one has to ``abandon`` the pool.
+Invariant: all state belongs to that thread; callers hand it messages and get futures. At most ``workers`` runs
+are on at a time and the rest wait without their clock running; every run ends by its deadline and leaves no
+process and no descriptor behind. A process forked from this one has to ``abandon`` the pool.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 
 from textgym.errors import SandboxUnavailable
@@ -70,7 +71,12 @@ class Pool:
 
     def submit(self, job: Job) -> None:
         """Have a job run; its future tells the rest."""
-        job.future.add_done_callback(lambda future: self._post(lambda: self._drop(job)) if future.cancelled() else None)
+
+        def settled(future: Future[SandboxResult]) -> None:
+            if future.cancelled():
+                self._post(lambda: self._drop(job))
+
+        job.future.add_done_callback(settled)
         if not self._post(lambda: self._accept(job)):
             job.fail(SandboxUnavailable("this sandbox is closed"))
 
@@ -388,5 +394,5 @@ class Pool:
 
 
 def _cpu_seconds(job: Job) -> int:
-    """More computing time than a job can use until its deadline on all cores: a bound should nobody be left to kill it."""
+    """More computing time than a job can use until its deadline: a bound, should nobody be left to kill it."""
     return 2 + int(job.seconds) * (os.cpu_count() or 1)

@@ -1,7 +1,7 @@
 """What this machine offers to a sandbox, found by trying it.
 
-Invariant: a backend counts as usable only if a process was confined by it and code in there failed to do what it must
-not. Findings are kept for the life of the process.
+Invariant: a backend counts as usable only if a process was confined by it and code in there failed to do what
+it must not. Findings are kept for the life of the process.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ from textgym.sandbox.jail import landlock
 from textgym.sandbox.jail.syscalls import architecture
 from textgym.sandbox.job import Job
 from textgym.sandbox.limits import SandboxLimits
-from textgym.sandbox.pool import Pool
 from textgym.sandbox.settings import Settings
 
 __all__ = ["ProbeRow", "chosen", "probe", "trial"]
 
 _AUTO = "auto"
 _OPTIONS = (
-    "options: a Linux kernel of 5.13 or later with Landlock on (`lsm=landlock,...`), or one that lets this user make user "
-    "namespaces (sysctl kernel.apparmor_restrict_unprivileged_userns=0, user.max_user_namespaces), or bubblewrap "
-    "installed by the system; or backend=\"unsafe-subprocess\", which isolates nothing"
+    "options: a Linux kernel of 5.13 or later with Landlock on (boot option lsm=landlock,...); or one that lets "
+    "this user make user namespaces (sysctl kernel.apparmor_restrict_unprivileged_userns=0, "
+    "user.max_user_namespaces above 0); or bubblewrap, installed by the system; or "
+    'backend="unsafe-subprocess", which isolates nothing'
 )
 _TRIAL_SECONDS = 20.0
 _ATTEMPTED = """
@@ -94,6 +94,8 @@ def _tried(backend: Backend) -> str:
     missing = _missing(backend)
     if missing:
         return missing
+    from textgym.sandbox.pool import Pool  # what it needs is only there on Linux
+
     settings = Settings(limits=SandboxLimits(), modules=(), workers=1)
     here = os.path.abspath(__file__)
     code = _ATTEMPTED.format(path=here, folder=os.path.dirname(here), program=sys.executable)
@@ -156,7 +158,9 @@ def probe() -> tuple[ProbeRow, ...]:
     """
     machine = architecture()
     rows = [
-        ProbeRow(feature="kernel", works=sys.platform == "linux", found=f"{platform.system()} {platform.release()}"),
+        ProbeRow(
+            feature="kernel", works=sys.platform == "linux", found=f"{platform.system()} {platform.release()}"
+        ),
         ProbeRow(feature="seccomp filter", works=machine is not None, found=platform.machine()),
     ]
     version = landlock.version() if sys.platform == "linux" else 0

@@ -1,7 +1,8 @@
 """A zygote as the pool sees it: start, tell, hear, end.
 
-Invariant: used by one thread, the pool's, which is also the one whose end the kernel tells the zygote of. It is started
-by ``exec``, gets nothing but the text of ``textgym.sandbox.program`` and one socket, and never the data of a call.
+Invariant: used by one thread, the pool's, which is also the one whose end the kernel tells the zygote of. It is
+started by ``exec``, gets nothing but the text of ``textgym.sandbox.program`` and one socket, and never the data
+of a call.
 """
 
 from __future__ import annotations
@@ -31,7 +32,8 @@ _SCRATCH = "/scratch/run"
 _LONGEST_MESSAGE = 1 << 16
 _ECHOED_BYTES = 2000
 _ADD_SEALS, _ALL_SEALS = 1033, 0b1111
-"""``F_ADD_SEALS``, and those against sealing, shrinking, growing and writing; named by ``fcntl`` only on Linux."""
+"""``F_ADD_SEALS``, and those against sealing, shrinking, growing and writing; named by ``fcntl`` only on
+Linux."""
 
 
 class ZygoteProcess:
@@ -55,8 +57,8 @@ class ZygoteProcess:
         scratch = _SCRATCH if settings.limits.scratch_bytes else ""
         if scratch and backend is Backend.LANDLOCK:
             raise SandboxUnavailable(
-                "a scratch directory needs a view of its own (backend bubblewrap or namespaces), and only landlock is "
-                "there; use SandboxLimits(scratch_bytes=0)"
+                "a scratch directory needs a view of its own (backend bubblewrap or namespaces), and only "
+                "landlock is there; use SandboxLimits(scratch_bytes=0)"
             )
         self.control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._outbox: deque[tuple[bytes, Sequence[int]]] = deque()
@@ -66,7 +68,7 @@ class ZygoteProcess:
         bwrap = backend is Backend.BUBBLEWRAP
         if bwrap:
             inside = bubblewrap.command(bubblewrap.find() or "bwrap", shown, scratch, inside)
-        text = memory_file(program())
+        text = memory_file(program("zygote"))
         try:
             self._process = subprocess.Popen(
                 inside,
@@ -129,7 +131,7 @@ class ZygoteProcess:
 
     def hear(self) -> list[dict[str, Any]] | None:
         """Messages that have come, or None when it is gone."""
-        messages = []
+        messages: list[dict[str, Any]] = []
         while True:
             try:
                 data = self.control.recv(_LONGEST_MESSAGE)

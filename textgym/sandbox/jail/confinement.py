@@ -1,8 +1,8 @@
 """What a child of the zygote does to itself before it looks at the code it has to run.
 
-Invariant: ``confine`` either returns with every layer in place or raises; nothing that was given up can be taken back
-by the code that follows, because each step is one that the kernel makes final: no new privileges, no capability,
-limits that can only be lowered, Landlock, and last the system-call filter.
+Invariant: ``confine`` either returns with every layer in place or raises; nothing that was given up can be
+taken back by the code that follows, because each step is one that the kernel makes final: no new privileges, no
+capability, limits that can only be lowered, Landlock, and last the system-call filter.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Plan:
     """The system-call filter."""
     rules: int
     """Descriptor of a Landlock ruleset, or -1 where the kernel has none."""
-    identity: identity.Identity
+    whom: identity.Identity
     """Whom children run as."""
     scratch: identity.Scratch | None
     """What each child mounts."""
@@ -65,7 +65,9 @@ def planned(config: dict[str, Any]) -> Plan:
     if landlock.version():
         writable = ["/dev/null"]
         if config["scratch"]:
-            writable.append(os.path.dirname(config["scratch"]))  # a rule for the place itself is hidden by the mount
+            writable.append(
+                os.path.dirname(config["scratch"])
+            )  # a rule for the place itself is hidden by the mount
         readable = [*view["files"], *view["devices"]]
         for directory in view["directories"]:
             readable += landlock.entries_without(directory, view["masks"])
@@ -85,9 +87,7 @@ def planned(config: dict[str, Any]) -> Plan:
     }
     program = seccomp.program(machine, [extra for extra, there in wanted.items() if there])
     _drop_bounding_set()
-    return Plan(
-        machine=machine, limits=limits, program=program, rules=rules, identity=whom, scratch=scratch
-    )
+    return Plan(machine=machine, limits=limits, program=program, rules=rules, whom=whom, scratch=scratch)
 
 
 def confine(plan: Plan, ordinal: int, parent: int, rules: int, cpu_seconds: int) -> None:
@@ -105,7 +105,7 @@ def confine(plan: Plan, ordinal: int, parent: int, rules: int, cpu_seconds: int)
     """
     os.chdir("/")
     os.umask(0o077)
-    identity.assume(plan.identity.kind, ordinal, plan.scratch)
+    identity.assume(plan.whom.kind, ordinal, plan.scratch)
     prctl("prctl(PR_SET_PDEATHSIG)", _SET_PDEATHSIG, signal.SIGKILL)  # a change of user clears it
     if os.getppid() != parent:
         os._exit(0)
@@ -134,7 +134,7 @@ def _limit(plan: Plan, cpu_seconds: int) -> None:
     }
     if cpu_seconds:
         values["RLIMIT_CPU"] = cpu_seconds
-    if plan.identity.counted:
+    if plan.whom.counted:
         values["RLIMIT_NPROC"] = plan.limits["threads"]
     for name, value in values.items():
         kind = getattr(resource, name)

@@ -1,11 +1,11 @@
 """A view of the machine that holds nothing but what Python needs, made with the kernel's namespaces.
 
-Invariant: after ``enter`` the process is the first of its own pid namespace, so that all below it die with it; it sees
-no process, network, System V object or host name of the machine, and of the file system only the named paths,
-read-only, below a root that nobody can write to.
+Invariant: after ``enter`` the process is the first of its own pid namespace, so that all below it die with it;
+it sees no process, network, System V object or host name of the machine, and of the file system only the named
+paths, read-only, below a root that nobody can write to.
 
-It needs either the right to administrate (root) or a kernel that lets every user make user namespaces. Nothing here
-limits memory, time or system calls.
+It needs either the right to administrate (root) or a kernel that lets every user make user namespaces. Nothing
+here limits memory, time or system calls.
 """
 
 from __future__ import annotations
@@ -20,7 +20,13 @@ from textgym.sandbox.jail.syscalls import architecture
 __all__ = ["NEW_MOUNTS", "NEW_USER", "enter", "mount_scratch"]
 
 NEW_MOUNTS, NEW_USER = 0x00020000, 0x10000000
-_NEW_CGROUP, _NEW_UTS, _NEW_IPC, _NEW_PID, _NEW_NET = 0x02000000, 0x04000000, 0x08000000, 0x20000000, 0x40000000
+_NEW_CGROUP, _NEW_UTS, _NEW_IPC, _NEW_PID, _NEW_NET = (
+    0x02000000,
+    0x04000000,
+    0x08000000,
+    0x20000000,
+    0x40000000,
+)
 _ALL_BUT_USER = NEW_MOUNTS | _NEW_CGROUP | _NEW_UTS | _NEW_IPC | _NEW_PID | _NEW_NET
 
 _READ_ONLY, _NO_SETUID, _NO_DEVICES, _NO_EXECUTION = 0x1, 0x2, 0x4, 0x8
@@ -106,7 +112,9 @@ def _fill(view: dict[str, Any]) -> None:
         _bind(path, _NO_SETUID | _NO_EXECUTION)
     for path in view["masks"]:
         if os.path.isdir(path):
-            mount("tmpfs", path, "tmpfs", _READ_ONLY | _NO_SETUID | _NO_DEVICES, "mode=0755,size=4k,nr_inodes=2")
+            mount(
+                "tmpfs", path, "tmpfs", _READ_ONLY | _NO_SETUID | _NO_DEVICES, "mode=0755,size=4k,nr_inodes=2"
+            )
     for path, target in view["links"]:
         if not os.path.lexists(path):
             os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)

@@ -1,9 +1,9 @@
 """Seccomp: a list of the system calls that running Python needs; everything else is refused by the kernel.
 
-Invariant: a list of what is allowed, never of what is forbidden. Calls that are neither named in ``_PLAIN`` nor pass a
-test of their arguments in ``_tested`` fail with EPERM, as if the user had no right to them; a call by another ABI
-(32 bits, x32) kills the process. A filter sees numbers and no memory: paths are the business of Landlock and of the
-view.
+Invariant: a list of what is allowed, never of what is forbidden. Calls that are neither named in ``_PLAIN`` nor
+pass a test of their arguments in ``_tested`` fail with EPERM, as if the user had no right to them; a call by
+another ABI (32 bits, x32) kills the process. A filter sees numbers and no memory: paths are the business of
+Landlock and of the view.
 
 The program is classic BPF over ``struct seccomp_data``, as in ``linux/seccomp.h``.
 """
@@ -24,15 +24,17 @@ __all__ = ["Extra", "install", "program"]
 _ITSELF = 0x7FFFFFF1
 """Stands for the process id in a program that was not yet given to a process."""
 
-_PLAIN = """
-read write readv writev pread64 pwrite64 preadv pwritev lseek close close_range fstat stat lstat newfstatat statx
-getdents64 dup dup2 dup3 pipe pipe2 select pselect6 poll ppoll epoll_create epoll_create1 epoll_ctl epoll_wait
-epoll_pwait eventfd2 recvfrom recvmsg shutdown getsockname getpeername getsockopt mmap munmap mremap mprotect brk
-madvise futex set_robust_list rseq sched_yield rt_sigaction rt_sigprocmask rt_sigreturn rt_sigpending rt_sigtimedwait
-rt_sigsuspend sigaltstack pause alarm setitimer getitimer clock_gettime clock_getres clock_nanosleep nanosleep
-gettimeofday time times getrusage getpid getppid gettid getuid geteuid getgid getegid getresuid getresgid getgroups
-getpgrp uname sysinfo getrandom exit exit_group wait4 waitid restart_syscall umask getcwd getcpu getrlimit
-""".split()
+_PLAIN_NAMES = """
+read write readv writev pread64 pwrite64 preadv pwritev lseek close close_range fstat stat lstat newfstatat
+statx getdents64 dup dup2 dup3 pipe pipe2 select pselect6 poll ppoll epoll_create epoll_create1 epoll_ctl
+epoll_wait epoll_pwait eventfd2 recvfrom recvmsg shutdown getsockname getpeername getsockopt mmap munmap
+mremap mprotect brk madvise futex set_robust_list rseq sched_yield rt_sigaction rt_sigprocmask rt_sigreturn
+rt_sigpending rt_sigtimedwait rt_sigsuspend sigaltstack pause alarm setitimer getitimer clock_gettime
+clock_getres clock_nanosleep nanosleep gettimeofday time times getrusage getpid getppid gettid getuid
+geteuid getgid getegid getresuid getresgid getgroups getpgrp uname sysinfo getrandom exit exit_group wait4
+waitid restart_syscall umask getcwd getcpu getrlimit
+"""
+_PLAIN = _PLAIN_NAMES.split()
 
 
 class Extra(StrEnum):
@@ -46,12 +48,11 @@ class Extra(StrEnum):
     """Threads, where their number is limited."""
 
 
-_NAMED = {
-    Extra.VIEW: "access faccessat faccessat2 readlink readlinkat chdir fchdir".split(),
-    Extra.SCRATCH: (
-        "mkdir mkdirat unlink unlinkat rename renameat renameat2 rmdir ftruncate fsync fdatasync flock".split()
-    ),
-}
+_VIEW_NAMES = "access faccessat faccessat2 readlink readlinkat chdir fchdir"
+_SCRATCH_NAMES = (
+    "mkdir mkdirat unlink unlinkat rename renameat renameat2 rmdir ftruncate fsync fdatasync flock"
+)
+_NAMED = {Extra.VIEW: _VIEW_NAMES.split(), Extra.SCRATCH: _SCRATCH_NAMES.split()}
 
 
 class _Test(NamedTuple):
@@ -69,7 +70,14 @@ _VM_SIGHAND_THREAD = 0x100 | 0x800 | 0x10000
 _NO_THREAD = 0x1000 | 0x2000 | 0x4000 | 0x8000 | 0x800000 | 0x80000000 | 0x7E020000
 """Of clone: PIDFD, PTRACE, VFORK, PARENT, UNTRACED, IO and all namespaces."""
 _DUPLICATE_AND_FLAGS = (0, 1, 2, 3, 4, 1030)
-_TCGETS, _TIOCGWINSZ, _FIONREAD, _FIONBIO, _FIONCLEX, _FIOCLEX = 0x5401, 0x5413, 0x541B, 0x5421, 0x5450, 0x5451
+_TCGETS, _TIOCGWINSZ, _FIONREAD, _FIONBIO, _FIONCLEX, _FIOCLEX = (
+    0x5401,
+    0x5413,
+    0x541B,
+    0x5421,
+    0x5450,
+    0x5451,
+)
 _SET_NAME, _GET_NAME = 15, 16
 
 

@@ -1,12 +1,13 @@
 """The zygote: a bare interpreter with some modules loaded, from which every run is forked.
 
-It is started by ``exec`` with an empty environment and the text of this folder (``textgym.sandbox.program``), moves
-into its view if it has to make one, loads modules, prepares what children need, and then serves one socket. It never
-sees the code, the input or the output of a call: a start message carries the descriptors of the child's own socket
-and pipes, and the code comes over that socket.
+It is started by ``exec`` with an empty environment and the text of this folder (``textgym.sandbox.program``),
+moves into its view if it has to make one, loads modules, prepares what children need, and then serves one
+socket. It never sees the code, the input or the output of a call: a start message carries the descriptors of
+the child's own socket and pipes, and the code comes over that socket.
 
-Messages in: ``{"do": "start" | "kill" | "stop" | "continue", "id": int}``, to start with ``lasting`` and ``cpu_seconds``. Out: ``{"ready": true}`` or
-``{"failed": why}`` once, then ``{"ended": id, "status": wait status}``.
+Messages in: ``{"do": "start" | "kill" | "stop" | "continue", "id": int}``, to start with ``lasting`` and
+``cpu_seconds``. Out: ``{"ready": true}`` or ``{"failed": why}`` once, then ``{"ended": id, "status": wait
+status}``.
 
 Invariant: it has one thread, and ends with the process that started it, as do its children with it.
 """
@@ -34,17 +35,17 @@ __all__ = ["main"]
 _LONGEST_MESSAGE = 1 << 18
 _DESCRIPTORS = 3
 _CHANNEL, _RULES, _HIGH, _HIGHEST = 3, 4, 100, 4096
-"""Descriptors of a child; for a moment it has copies from ``_HIGH`` on, and none ever is beyond ``_HIGHEST``."""
+"""Descriptors of a child; for a moment it has copies from ``_HIGH`` on, and none ever is beyond
+``_HIGHEST``."""
 _ACTIONS = {"kill": signal.SIGKILL, "stop": signal.SIGSTOP, "continue": signal.SIGCONT}
 
 
-def main(descriptor: int) -> None:
+def main() -> None:
     """Serve until the other side closes.
 
-    Args:
-        descriptor: The socket to the pool, which keeps the boundaries of messages.
+    ``sys.argv[1]`` is the descriptor of the socket to the pool, which keeps the boundaries of messages.
     """
-    control = socket.socket(fileno=descriptor)
+    control = socket.socket(fileno=int(sys.argv[1]))
     config = json.loads(control.recv(_LONGEST_MESSAGE))
     try:
         plan = _prepared(config)
