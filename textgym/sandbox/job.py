@@ -27,6 +27,8 @@ class Job:
     """From when the code begins to when it has ended."""
     key: object | None = None
     """The session, if it belongs to one."""
+    lost: str = ""
+    """Why the session has lost its names, if the caller knows."""
     name: str = ""
     """Function to be called, if any."""
     arguments: tuple[str, ...] = ()

@@ -31,6 +31,7 @@ MAX_STARTS = 5000
 """Children that a zygote forks until another takes its place."""
 _ATTEMPTS = 2
 _KILL_SECONDS = 10.0
+_FLUSH_SECONDS = 0.005
 
 
 @dataclass(slots=True)
@@ -55,7 +56,7 @@ class Pool:
         self._settings = settings
         self._choose = choose
         self._backend: Backend | None = None
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # the garbage collector may close a pool in a thread that holds it
         self._inbox: deque[Callable[[], None]] = deque()
         self._thread: threading.Thread | None = None
         self._closing = False
@@ -81,8 +82,15 @@ class Pool:
             job.fail(SandboxUnavailable("this sandbox is closed"))
 
     def forget(self, key: object) -> None:
-        """End a session's process."""
-        self._post(lambda: self._end_session(key))
+        """End a session's process; safe to be called by the garbage collector, wherever that strikes."""
+        if self._closing or self._thread is None:
+            return
+        self._inbox.append(lambda: self._end_session(key))
+        if self._lock.acquire(blocking=False):  # else another message is on its way, which wakes the thread
+            try:
+                self._signal()
+            finally:
+                self._lock.release()
 
     def pids(self) -> list[int]:
         """Process ids of the zygotes (or of the parents that hold their namespaces)."""
@@ -151,12 +159,17 @@ class Pool:
         self._begin_waiting()
         soonest = min((child.deadline for child in self._busy), default=None)
         patience = None if soonest is None else max(0.0, soonest - time.monotonic())
+        for zygote in self._zygotes:
+            zygote.flush()
+            if zygote.has_words:
+                patience = min(patience or _FLUSH_SECONDS, _FLUSH_SECONDS)
         for key, _ in selector.select(patience):
             if key.fd in self._registered or key.fd == self._wake:  # an earlier event may have closed it
                 key.data()
         now = time.monotonic()
         for child in [child for child in self._busy if child.deadline <= now]:
-            self._overdue(child)
+            if child in self._busy:
+                self._overdue(child)
 
     def _heed(self) -> None:
         try:
@@ -170,7 +183,7 @@ class Pool:
 
     def _accept(self, job: Job) -> None:
         if job.key is not None:
-            session = self._sessions.setdefault(job.key, _Session())
+            session = self._sessions.setdefault(job.key, _Session(lost=job.lost))
             if session.busy:
                 session.waiting.append(job)
                 return

@@ -189,8 +189,8 @@ class Sandbox:
     def __repr__(self) -> str:
         return f"Sandbox(backend={self._backend!r}, workers={self._settings.workers})"
 
-    def _job(self, code: str, timeout: float | None, stdin: str, key: object | None = None) -> Job:
-        return Job(code=code, stdin=stdin, seconds=self._seconds(timeout), key=key)
+    def _job(self, code: str, timeout: float | None, stdin: str) -> Job:
+        return Job(code=code, stdin=stdin, seconds=self._seconds(timeout))
 
     def _call_job(
         self, code: str, name: str, arguments: Iterable[Sequence[Any]], timeout: float | None
@@ -251,6 +251,7 @@ class SandboxSession:
         self._sandbox = sandbox
         self._key = object()
         self._closed = False
+        self._process = 0
         weakref.finalize(self, Sandbox._forget, sandbox, self._key).atexit = False
 
     def run(self, code: str, timeout: float | None = None, stdin: str = "") -> SandboxResult:
@@ -290,8 +291,12 @@ class SandboxSession:
     def _submit(self, code: str, timeout: float | None, stdin: str) -> Future[SandboxResult]:
         if self._closed:
             raise ConfigError("this session is closed: make another")
-        sandbox = self._sandbox
-        return sandbox._submit(sandbox._job(code, timeout, stdin, self._key))
+        job = self._sandbox._job(code, timeout, stdin)
+        job.key = self._key
+        if self._process and self._process != os.getpid():
+            job.lost = "this program was forked from the one that it belongs to"
+        self._process = os.getpid()
+        return self._sandbox._submit(job)
 
 
 def _pool(settings: Settings, backend: str) -> Pool | UnsafePool:

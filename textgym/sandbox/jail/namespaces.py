@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import socket
 from typing import Any
 
 from textgym.sandbox.jail.libc import mount, prctl, syscall, umount, unshare
@@ -55,8 +56,7 @@ def enter(view: dict[str, Any], scratch: str) -> None:
     if child:
         _wait_for(child)
     prctl("prctl(PR_SET_PDEATHSIG)", 1, 9)
-    if hasattr(os, "sethostname"):
-        os.sethostname("sandbox")
+    socket.sethostname("sandbox")
     mount(None, "/", None, _RECURSIVE | _PRIVATE)
     base = next(path for path in _BASES if os.path.isdir(path))
     mount("tmpfs", base, "tmpfs", _NO_SETUID | _NO_DEVICES, "mode=0755,size=4m,nr_inodes=8192")
