@@ -33,6 +33,7 @@ __all__ = ["HELP", "Finding", "add_arguments", "run"]
 HELP = "Look for what may be wrong with this installation"
 
 _REQUIREMENT = re.compile(r"^([\w.-]+)(.*?)(?:;(.*))?$")
+_PATH = re.compile(r"(?:/[^\s/:,;']+){2,}")
 _DEVELOPMENT = "dev"
 
 
@@ -133,9 +134,8 @@ def _machine() -> Iterator[Finding]:
 def _sandbox() -> Iterator[Finding]:
     """What untrusted code can be run behind; no problem for those who run none, so that it is never called one."""
     for row in probe():
-        yield Finding(
-            f"sandbox: {row.feature}", row.found if row.works else f"no: {console.one_line(row.found, 200)}"
-        )
+        why = console.one_line(_PATH.sub("<path>", row.found), 200)
+        yield Finding(f"sandbox: {row.feature}", row.found if row.works else f"no: {why}")
 
 
 async def _server(base_urls: list[str], model: str | None) -> list[Finding]:

@@ -9,26 +9,20 @@ is a status of that result and never an exception here.
     >>> result.stdout, result.status.value
     ('120\n', 'ok')
 
-**How.** A *zygote*, a bare interpreter started by ``exec`` with no environment of this process, has loaded a
-few modules and forks a child for each run or session. It never sees code, input or output. Each child gives up,
-in this
-order: its session and descriptors, its user, its resources (memory, files, threads, computing time), new
-privileges, all capabilities, the file system (Landlock), and all system calls but those that running Python
-needs (seccomp, a list of what is allowed). Around the zygote stands a *view*: namespaces in which no other
-path, process, network or host name exists. This side keeps the clock, bounds what it reads, kills, and decides
-on the status.
+**How.** A *zygote*, a bare interpreter started by ``exec`` without this process's environment, has loaded a few
+modules and forks a child for each run or session. It never sees code, input or output. Each child gives up, one
+after another: its session and descriptors, its user, resources (memory, files, threads, computing time), new
+privileges, all capabilities, the file system (Landlock), and all system calls but those that running Python needs
+(seccomp, a list of what is allowed). Around the zygote stands a *view*: namespaces in which no other path,
+process, network or host name exists. This side keeps the clock, bounds what it reads, kills, and decides on the status.
 
-=====================
-========================================================================================== ``backend``
-what keeps the code from the rest of the machine =====================
-========================================================================================== ``bubblewrap``
-view by ``bwrap``, Landlock where the kernel has it, seccomp, limits ``namespaces``         view made by the
-zygote itself (root, or a kernel that lets users make namespaces), the rest
-                       as above
-``landlock``           no view; Landlock, seccomp, limits
-``unsafe-subprocess``  nothing: a subprocess with limits, on any system; has to be typed in full, and warns
-=====================
-==========================================================================================
+Backends, by what keeps the code from the rest of the machine:
+
+- ``bubblewrap``: a view made by ``bwrap``; Landlock where the kernel has it; seccomp and limits.
+- ``namespaces``: a view made by the zygote itself, as root or where the kernel lets users make namespaces; the
+  rest as above.
+- ``landlock``: no view; Landlock, seccomp and limits.
+- ``unsafe-subprocess``: nothing. A subprocess with limits, on any system; has to be typed in full, and warns.
 
 ``"auto"`` takes the first that works, where *works* means that a process was confined by it and hostile code in
 it was refused. Where none does, ``SandboxUnavailable`` says what each lacks. x86_64 and aarch64 only.
@@ -43,25 +37,20 @@ is left behind, should this process die by SIGKILL.
 
 **Not covered:**
 
-- The kernel. A hole in one of the system calls that remain is a hole here; so are side channels of the
-processor. - With ``landlock`` alone, code can learn whether a path exists, and its size, owner and times
-(``stat``), which
-  process ids exist, the machine's host name, and the names of installed packages; not the contents of files or
-  directories elsewhere. Threads are refused there unless each child can be made a user, or a namespace, of its
-  own.
-- As root with an interpreter that only root can read (below ``/root``, in ``landlock`` alone) children stay
-root,
+- The kernel. A hole in a system call that remains is a hole here; so are side channels of the processor.
+- With ``landlock`` alone, code can learn whether a path exists, its size, owner and times (``stat``), which
+  process ids exist, and the machine's host name; not what files and directories hold. Threads are refused there unless
+  each child can be made a user, or a namespace, of its own.
+- As root with an interpreter that only root can enter (below ``/root``, in ``landlock`` alone) children stay root
   without capabilities, so that Landlock alone keeps them from root's files.
-- Each run is bounded; all of them together are not, but by ``workers`` times ``memory_bytes``. Sessions that
-wait
-  keep their memory and are not counted among ``workers``.
-- A session's computing time is bounded by the wall clock of its runs only; between them its process is stopped.
-- What happens inside one process: the code can forge the report of its own run, so that ``ok`` and the values
-of
-  ``call`` are claims of the code about itself. Compare values out here, and never put an expected answer in
-  there. In ``call`` one argument list can be remembered while another is handled.
-- The version and place of the interpreter, the kernel's version, uptime and total memory can be read, as can
-time.
+- Each run is bounded; all of them together only by ``workers`` times the limits. Sessions that wait keep their
+  memory and are not counted among ``workers``.
+- A session's computing time is bounded by the clock of its runs only; between them its process is stopped.
+- What happens inside one process. The code can forge the report of its own run: ``ok`` and the values of ``call``
+  are claims of the code about itself. Compare values out here, and never put an expected answer in there. In
+  ``call`` one argument list can be remembered while another is handled.
+- The version and place of the interpreter, the kernel's version, its uptime and total memory can be read, as can
+  the time.
 
 **Same code, same output**: hashing and ``random`` begin alike in every run. What asks for the time, an address
 or ``os.urandom`` does not.
