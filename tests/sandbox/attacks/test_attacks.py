@@ -19,7 +19,7 @@ from containment.attack import Control
 from containment.ground import Estate
 from containment.known import EVERYWHERE, KNOWN
 from containment.machine import BACKENDS, interpreter_of_nobody, table_of_nobody, why_not
-from containment.table import ATTACKS, MODES, with_sandbox, without_sandbox
+from containment.table import ATTACKS, MODES, adopt_orphans, with_sandbox, without_sandbox
 
 pytestmark = pytest.mark.timeout(600)  # a table takes half a minute on two quiet cores
 
@@ -35,8 +35,9 @@ def check(backend: str, found: dict[str, str]) -> None:
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_what_gets_out_is_what_is_known(backend: str, mode: str) -> None:
-    if reason := why_not(backend):
+    if reason := why_not(backend, mode):
         pytest.skip(reason)
+    adopt_orphans()
     with Estate() as estate:
         check(backend, with_sandbox(backend, mode, estate))
 

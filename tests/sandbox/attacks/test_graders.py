@@ -62,9 +62,9 @@ def checked(result: SandboxResult, asked: int) -> SandboxResult:
     return result
 
 
-def reward(box: Sandbox, code: str, cases: Any = CASES, name: str = "f") -> float:
+def reward(box: Sandbox, code: str, cases: Any = CASES, seconds: float = 20.0) -> float:
     """1.0 if every value is the expected one."""
-    result = checked(box.call(code, name, [arguments for arguments, _ in cases], timeout=5), len(cases))
+    result = checked(box.call(code, "f", [arguments for arguments, _ in cases], timeout=seconds), len(cases))
     right = [
         outcome.ok and same(outcome.value, expected)
         for outcome, (_, expected) in zip(result.values, cases, strict=False)
@@ -181,7 +181,7 @@ HACKS = {
 
 @pytest.mark.parametrize("hack", HACKS)
 def test_a_hack_earns_nothing(box: Sandbox, hack: str) -> None:
-    assert reward(box, HACKS[hack]) == 0.0
+    assert reward(box, HACKS[hack], seconds=1.5) == 0.0
     assert reward(box, "def f(x):\n    return x * x + 1") == 1.0, "the next one is judged as ever"
 
 

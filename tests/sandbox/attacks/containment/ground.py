@@ -64,7 +64,7 @@ class Estate:
             if str(path) not in self.places
         ]
         keys = Path("/proc/sysvipc/shm")
-        if keys.exists() and any(line.split()[0] == str(self.key) for line in keys.open()):
+        if keys.exists() and any(line.split()[0] == str(self.key) for line in keys.read_text().splitlines()):
             found.append(f"System V shared memory {self.key}")
         return found
 
@@ -78,6 +78,8 @@ class Estate:
         for path in [*self.places, *self.leftovers()]:
             if path.startswith("System V"):
                 subprocess.run(["ipcrm", "-M", str(self.key)], check=False)
+            elif os.path.isdir(path):
+                shutil.rmtree(path, ignore_errors=True)
             else:
                 Path(path).unlink(missing_ok=True)
         os.environ.pop(SECRET_VARIABLE, None)
@@ -182,7 +184,7 @@ class Ground:
                 "scheduler": os.sched_getscheduler(pid),
                 "limits": Path(f"/proc/{pid}/limits").read_text(),
                 "badness": Path(f"/proc/{pid}/oom_score_adj").read_text(),
-                "traced": [x for x in Path(f"/proc/{pid}/status").open() if x.startswith("TracerPid")],
+                "traced": [x for x in Path(f"/proc/{pid}/status").read_text().splitlines() if x.startswith("TracerPid")],
             }
         except OSError as error:
             return {"state": f"gone: {error}"}

@@ -315,9 +315,9 @@ KERNEL = [
         control=Control.ENDLESS,
         code="""
         print(call(157, 38, 0, 0, 0, 0), call(157, 22, 0, 0, 0, 0), call(317, 0, 0, 0), call(157, 36, 0, 0, 0, 0))
-        if call(157, 39, 0, 0, 0, 0)[0] != 1:
+        if call(157, 39, 0, 0, 0, 0)[0] == 0:
             print("GOT no_new_privs off")
-        if call(157, 21, 0, 0, 0, 0)[0] not in (2, -1):
+        if call(157, 21, 0, 0, 0, 0)[0] == 0:
             print("GOT a process without a filter")
         """,
     ),

@@ -11,5 +11,9 @@ EVERYWHERE: dict[str, str] = {}
 KNOWN: dict[str, dict[str, str]] = {
     "bubblewrap": {},
     "namespaces": {},
-    "landlock": {},
+    "landlock": {
+        "ask whether a path exists": "Landlock does not cover stat, and a filter of calls sees no paths",
+        "ask whether a path exists by other calls": "as above",
+        "learn the host's name": "it has no namespace of names",
+    },
 }

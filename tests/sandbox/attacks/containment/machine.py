@@ -17,20 +17,21 @@ from pathlib import Path
 
 from textgym.sandbox import Sandbox
 
-from textgym.errors import TextgymError
+from containment.table import limits
+from textgym.errors import SandboxUnavailable
 
 BACKENDS = ("bubblewrap", "namespaces", "landlock")
 NOBODY = 65534
 
 
 @functools.cache
-def why_not(backend: str) -> str:
-    """'' if the backend runs code here, else its error."""
+def why_not(backend: str, mode: str = "run") -> str:
+    """'' if the backend runs code here in this way, else its error."""
     try:
-        with Sandbox(backend=backend) as box:
+        with Sandbox(limits=limits(mode), backend=backend) as box:
             result = box.run("print(1)")
-    except TextgymError as error:
-        return f"{type(error).__name__}: {error}"
+    except SandboxUnavailable as error:
+        return str(error)
     assert result.ok, result
     return ""
 
@@ -41,7 +42,7 @@ def interpreter_of_nobody() -> str:
     if os.getuid() != 0 or not shutil.which("setpriv"):
         return ""
     for python in (os.path.realpath(sys.executable), "/usr/bin/python3", "/usr/local/bin/python3"):
-        asked = [*as_nobody(), python, "-c", "import sys; print(sys.version_info >= (3, 11))"]
+        asked = [*as_nobody(), python, "-c", "import os, sys; print(sys.version_info >= (3, 11) and os.path.exists(sys.executable))"]
         try:
             said = subprocess.run(asked, capture_output=True, text=True, cwd="/")
         except OSError:

@@ -108,6 +108,7 @@ hunt(ctypes.string_at(start, end - start) for start, end in regions)
     Attack(
         name="search the stack above main for the environment",
         tools=True,
+        ends=frozenset({"killed"}),
         code=HUNT
         + """
 import sys
@@ -117,7 +118,7 @@ ctypes.pythonapi.Py_GetArgcArgv(ctypes.byref(count), ctypes.byref(argv))
 environ = ctypes.POINTER(ctypes.c_char_p).in_dll(libc, "__environ")
 base = ctypes.cast(environ, ctypes.c_void_p).value or 0
 if base:
-    hunt([ctypes.string_at(base, 2048)])
+    hunt([ctypes.string_at(base, 256)])
 libc.getauxval.restype = ctypes.c_ulong
 name = libc.getauxval(31)
 if name:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from containment.attack import Attack, Control, Report
+from containment.attack import REFUSALS, Attack, Control, Report
 from containment.ground import Ground
 
 MEMORY = 256 << 20
@@ -34,6 +34,8 @@ def must(*statuses: str) -> Callable[[Ground, Report], str]:
     """The only ways the run may end."""
 
     def proof(ground: Ground, report: Report) -> str:
+        if report.status == "error" and report.stderr.rstrip().endswith(REFUSALS):
+            return ""  # the system lets it have no thread
         return "" if report.status in statuses else f"ended as {report.status}: {report.stderr[-100:]}"
 
     return proof
@@ -43,7 +45,7 @@ def endless(name: str, code: str, *statuses: str) -> Attack:
     """An attack on the clock: has to end at the deadline, or as said."""
     ends = statuses or ("timeout",)
     return Attack(
-        name=name, code=code, seconds=1.0, control=Control.ENDLESS, ends=frozenset(ends), proof=must(*ends)
+        name=name, code=code, seconds=0.5, control=Control.ENDLESS, ends=frozenset(ends), proof=must(*ends)
     )
 
 
@@ -61,7 +63,7 @@ def crash(name: str, code: str, *statuses: str) -> Attack:
     """An attack on the interpreter: may end in any way but as finished, and what comes after is unharmed."""
     ends = statuses or ("memory", "error", "killed", "timeout", "output")
     return Attack(
-        name=name, code=code, control=Control.ENDLESS, ends=frozenset(ends), proof=must(*ends), seconds=5
+        name=name, code=code, control=Control.ENDLESS, ends=frozenset(ends), proof=must(*ends), seconds=2
     )
 
 
@@ -253,12 +255,12 @@ for where in (".", "/tmp", "/dev/shm", "/var/tmp"):
             folder = f"{where}/{MARK}-inodes"
             try:
                 os.mkdir(folder)
-                for n in range(50_000):
+                for n in range(6000):
                     os.mkdir(f"{folder}/{n}")
                     made += 1
             except OSError as error:
                 print(where, error)
-        print("GOT" if made > 20_000 else "made", made, "inodes", flush=True)
+        print("GOT" if made > 5000 else "made", made, "inodes", flush=True)
         for where in (".", "/tmp", "/dev/shm"):
             shutil.rmtree(f"{where}/{MARK}-inodes", ignore_errors=True)
         """,
@@ -484,7 +486,7 @@ for where in (".", "/tmp", "/dev/shm", "/var/tmp"):
     ),
     Attack(
         name="raise the limits",
-        control=Control.AS_ROOT,
+        control=Control.IF_SUPPORTED,
         code="""
         import resource
         before = {name: resource.getrlimit(getattr(resource, name)) for name in dir(resource) if name.startswith("RLIMIT")}
@@ -513,12 +515,7 @@ for where in (".", "/tmp", "/dev/shm", "/var/tmp"):
         needs=frozenset({"canary"}),
         code="""
         import resource
-        for pid in (CANARY, os.getppid()):
-            try:
-                resource.prlimit(pid, resource.RLIMIT_NOFILE, (33, 33))
-                print("GOT", pid)
-            except OSError as error:
-                print(pid, error)
+        resource.prlimit(CANARY, resource.RLIMIT_NOFILE, (33, 33))
         """,
         control=Control.IF_SUPPORTED,
     ),
@@ -702,6 +699,7 @@ for where in (".", "/tmp", "/dev/shm", "/var/tmp"):
         "error",
         "killed",
         "memory",
+        "timeout",
     ),
     crash("nest source", "compile('-' * 10**6 + '1', '', 'eval')"),
     crash("nest source for the tree", "import ast\nast.literal_eval('[' * 10**5 + ']' * 10**5)"),

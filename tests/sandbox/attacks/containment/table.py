@@ -15,9 +15,11 @@ import json
 import os
 import sys
 import tempfile
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from textgym.errors import SandboxUnavailable
 from textgym.sandbox import Sandbox, SandboxLimits
 
 from containment.attack import Attack, Control, Report
@@ -31,19 +33,34 @@ from containment.results import RESULTS
 ATTACKS: tuple[Attack, ...] = (*READS, *NETWORKING, *RESOURCES, *KERNEL, *RESULTS)
 """Every attack that is a piece of code."""
 
-MODES = ("run", "session", "call")
-"""Ways of running code."""
+BY_MODE = {
+    "run": ATTACKS,
+    "session": ATTACKS,
+    "scratch": (*READS, *RESOURCES, *RESULTS),
+    "call": (*RESOURCES, *RESULTS),
+}
+"""What is tried in each way of running code: where a way differs from the others."""
 
-CONCURRENT = 6
+MODES = ("run", "session", "call", "scratch")
+"""Ways of running code; the last is a run that may write to a file system of its own."""
+
+SCRATCH = 8 << 20
+
+CONCURRENT = 8
 """How many attacks run together."""
 
 FUNCTION = "\ndef answer(x):\n    return x\n"
 
 
-def limits() -> SandboxLimits:
+def limits(mode: str = "run") -> SandboxLimits:
     """Low ones: the attacks are measured against them."""
     return SandboxLimits(
-        seconds=20.0, memory_bytes=MEMORY, output_bytes=OUTPUT, file_bytes=FILE, open_files=FILES
+        seconds=20.0,
+        memory_bytes=MEMORY,
+        output_bytes=OUTPUT,
+        file_bytes=FILE,
+        open_files=FILES,
+        scratch_bytes=SCRATCH if mode == "scratch" else 0,
     )
 
 
@@ -69,10 +86,12 @@ async def attacked(box: Sandbox, attack: Attack, mode: str, estate: Estate) -> s
         report = await run(box, attack.source(ground.names()), mode, attack.seconds)
         if found := ground.verdict(report):
             return found
-        after = await run(box, "print(6 * 7)", mode, 60.0)
+        after = await run(box, "print(6 * 7)", "run", 60.0)
         if (after.stdout, after.status) != ("42\n", "ok"):
             return f"the next run was spoilt: {after.status} {after.stdout[:100]!r} {after.stderr[-300:]!r}"
         return ground.harm()
+    except SandboxUnavailable:
+        raise  # not a word about the attack
     except Exception as error:
         return f"the caller got {type(error).__name__}: {str(error)[:300]}"
     finally:
@@ -102,7 +121,7 @@ async def unprotected(attack: Attack, estate: Estate) -> str:
 async def play(backend: str, mode: str, attacks: Sequence[Attack], estate: Estate) -> dict[str, str]:
     """Attack -> what got out."""
     room = asyncio.Semaphore(CONCURRENT)
-    with Sandbox(limits=limits(), backend=backend) as box:
+    with Sandbox(limits=limits(mode), backend=backend, workers=CONCURRENT) as box:
 
         async def one(attack: Attack) -> str:
             async with room:
@@ -130,7 +149,7 @@ def without_sandbox(estate: Estate) -> dict[str, str]:
 
 def with_sandbox(backend: str, mode: str, estate: Estate, only: str = "") -> dict[str, str]:
     """The whole table of one backend in one way of running."""
-    attacks = [attack for attack in ATTACKS if only in attack.name]
+    attacks = [attack for attack in BY_MODE[mode] if only in attack.name]
     found = asyncio.run(play(backend, mode, attacks, estate))
     found["a signal reached the process that runs the table"] = f"{estate.signals}" if estate.signals else ""
     found["something was left behind"] = ", ".join(estate.leftovers())
@@ -143,18 +162,34 @@ def adopt_orphans() -> None:
     ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)
 
 
-def orphans() -> list[str]:
-    """Children of this process, by pid and name; those that have ended and can be collected are."""
-    found = []
+def children() -> list[int]:
+    """Process ids of the children of every thread of this process."""
+    found: list[int] = []
     for task in Path("/proc/self/task").iterdir():
-        for pid in (task / "children").read_text().split():
+        try:
+            found += map(int, (task / "children").read_text().split())
+        except OSError:
+            continue  # that thread has ended
+    return found
+
+
+def orphans(patience: float = 10.0) -> list[str]:
+    """Processes below this one that are still there after a while; those that have ended are collected."""
+    began = time.monotonic()
+    while True:
+        found = []
+        for pid in children():
             try:
-                found.append(
-                    f"{pid} {Path(f'/proc/{pid}/stat').read_text().split(') ')[0]}) {Path(f'/proc/{pid}/stat').read_text().split(') ')[1][0]}"
-                )
+                name, state = Path(f"/proc/{pid}/stat").read_text().split(" ", 1)[1].rsplit(") ", 1)
             except OSError:
                 continue
-    return found
+            if state[0] == "Z" and time.monotonic() > began + 1:
+                os.waitpid(pid, os.WNOHANG)
+            else:
+                found.append(f"{name[1:]} {pid} {state[0]}")
+        if not found or time.monotonic() > began + patience:
+            return found
+        time.sleep(0.02)
 
 
 def main() -> None:
