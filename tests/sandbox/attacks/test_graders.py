@@ -6,6 +6,7 @@ The grader here is the smallest one: it keeps the expected values, asks the sand
 
 from __future__ import annotations
 
+import asyncio
 import json
 import math
 import sys
@@ -32,7 +33,7 @@ SECRET = "EXPECTED-ANSWER-7319"
 def box(request: pytest.FixtureRequest) -> Iterator[Sandbox]:
     if reason := why_not(request.param):
         pytest.skip(reason)
-    with Sandbox(limits=limits(), backend=request.param) as box:
+    with Sandbox(limits=limits(), backend=request.param, workers=8) as box:
         yield box
 
 
@@ -62,9 +63,14 @@ def checked(result: SandboxResult, asked: int) -> SandboxResult:
     return result
 
 
-def reward(box: Sandbox, code: str, cases: Any = CASES, seconds: float = 20.0) -> float:
+def reward(box: Sandbox, code: str, cases: Any = CASES) -> float:
     """1.0 if every value is the expected one."""
-    result = checked(box.call(code, "f", [arguments for arguments, _ in cases], timeout=seconds), len(cases))
+    return worth(box.call(code, "f", [arguments for arguments, _ in cases], timeout=20), cases)
+
+
+def worth(result: SandboxResult, cases: Any = CASES) -> float:
+    """1.0 if every value is the expected one."""
+    checked(result, len(cases))
     right = [
         outcome.ok and same(outcome.value, expected)
         for outcome, (_, expected) in zip(result.values, cases, strict=False)
@@ -179,10 +185,32 @@ HACKS = {
 """Ways to earn a reward without the work."""
 
 
+@pytest.fixture(scope="module")
+def hacked(box: Sandbox) -> dict[str, SandboxResult | BaseException]:
+    """What came of every hack, each between honest solutions and beside other hacks."""
+
+    async def main() -> dict[str, SandboxResult | BaseException]:
+        room, arguments = asyncio.Semaphore(8), [arguments for arguments, _ in CASES]
+
+        async def one(code: str) -> SandboxResult:
+            async with room:
+                result = await box.acall(code, "f", arguments, timeout=1.5)
+                honest = await box.acall("def f(x):\n    return x * x + 1", "f", arguments, timeout=60)
+            assert worth(honest) == 1.0, "the next one is judged as ever"
+            return result
+
+        results = await asyncio.gather(*map(one, HACKS.values()), return_exceptions=True)
+        return dict(zip(HACKS, results, strict=True))
+
+    return asyncio.run(main())
+
+
 @pytest.mark.parametrize("hack", HACKS)
-def test_a_hack_earns_nothing(box: Sandbox, hack: str) -> None:
-    assert reward(box, HACKS[hack], seconds=1.5) == 0.0
-    assert reward(box, "def f(x):\n    return x * x + 1") == 1.0, "the next one is judged as ever"
+def test_a_hack_earns_nothing(hacked: dict[str, SandboxResult | BaseException], hack: str) -> None:
+    result = hacked[hack]
+    if isinstance(result, BaseException):
+        raise result
+    assert worth(result) == 0.0
 
 
 def test_the_expected_values_are_not_where_the_code_runs(box: Sandbox) -> None:

@@ -127,7 +127,8 @@ def test_sessions_leave_nothing(backend: str) -> None:
                 if number % 3 == 0:
                     session.run("import os; os._exit(1)")
         after = settled(before)
-    assert (after["descriptors"], after["processes"]) == (before["descriptors"], before["processes"])
+    assert after["descriptors"] <= before["descriptors"], (before, after)
+    assert after["processes"] <= before["processes"], (before, after)
     assert after["own KiB"] - before["own KiB"] < 4096, (before, after)
 
 

@@ -184,7 +184,11 @@ class Ground:
                 "scheduler": os.sched_getscheduler(pid),
                 "limits": Path(f"/proc/{pid}/limits").read_text(),
                 "badness": Path(f"/proc/{pid}/oom_score_adj").read_text(),
-                "traced": [x for x in Path(f"/proc/{pid}/status").read_text().splitlines() if x.startswith("TracerPid")],
+                "traced": [
+                    x
+                    for x in Path(f"/proc/{pid}/status").read_text().splitlines()
+                    if x.startswith("TracerPid")
+                ],
             }
         except OSError as error:
             return {"state": f"gone: {error}"}

@@ -42,7 +42,12 @@ def interpreter_of_nobody() -> str:
     if os.getuid() != 0 or not shutil.which("setpriv"):
         return ""
     for python in (os.path.realpath(sys.executable), "/usr/bin/python3", "/usr/local/bin/python3"):
-        asked = [*as_nobody(), python, "-c", "import os, sys; print(sys.version_info >= (3, 11) and os.path.exists(sys.executable))"]
+        asked = [
+            *as_nobody(),
+            python,
+            "-c",
+            "import os, sys; print(sys.version_info >= (3, 11) and os.path.exists(sys.executable))",
+        ]
         try:
             said = subprocess.run(asked, capture_output=True, text=True, cwd="/")
         except OSError:

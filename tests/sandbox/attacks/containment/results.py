@@ -231,7 +231,7 @@ while time.monotonic() < end:
         for how, after in (("", ""), (" and end", "os._exit(0)"))
     ),
     *(
-        result(f"send {name}", STEAL + code)
+        result(f"send {name}", STEAL + code, seconds=3.0)
         for name, code in (
             ("half a report and end", "send('{}', 100)\nos._exit(0)"),
             ("half a report and go on", "send('{}', 100)"),
@@ -261,7 +261,7 @@ while time.monotonic() < end:
     result("detach the standard streams", "import sys\nsys.stdout.detach(); sys.stderr.detach()"),
     result("turn the standard streams round", "os.dup2(2, 1); os.dup2(0, 2)"),
     result("put the results into the output", "import stat\nfor fd in range(3, 64):\n    try: os.dup2(1, fd)\n    except OSError: pass"),
-    result("put the output into the results", "import stat\nfor fd in range(3, 64):\n    try:\n        if not stat.S_ISREG(os.fstat(fd).st_mode): os.dup2(fd, 1)\n    except OSError: pass\n" + "\n".join(f"os.write(1, {frame!r})" for frame in FRAMES)),
+    result("put the output into the results", "import stat\nfor fd in range(3, 64):\n    try:\n        if not stat.S_ISREG(os.fstat(fd).st_mode): os.dup2(fd, 1)\n    except OSError: pass\n" + "\n".join(f"os.write(1, {frame!r})" for frame in FRAMES), seconds=3.0),
     result("replace the builtins", "import builtins\nfor n in list(vars(builtins)):\n    if n not in ('exec', 'print'): setattr(builtins, n, None)", "ok", "error", "killed"),
     result("empty the builtins", "import builtins\np = print\nvars(builtins).clear()", "ok", "error", "killed"),
     result("replace the modules", "import sys\nfor n in list(sys.modules): sys.modules[n] = None", "ok", "error", "killed"),
