@@ -76,9 +76,9 @@ def report_if_beyond(total, what):
 
 RESOURCES = [
     Attack(
-        name="allocate 4 GiB",
+        name="allocate a gigabyte at once",
         ends=MEMORY_ENDS,
-        code="print('GOT', len(bytearray(4 << 30)) >> 30, 'GiB')",
+        code="print('GOT', len(bytearray(1 << 30)) >> 30, 'GiB')",
     ),
     Attack(
         name="allocate in small steps, again after each refusal",
@@ -251,17 +251,17 @@ for where in (".", "/tmp", "/dev/shm", "/var/tmp"):
         code="""
         import shutil
         made = 0
-        for where in (".", "/tmp", "/dev/shm"):
+        for where in ("/dev/shm", ".", "/tmp"):
             folder = f"{where}/{MARK}-inodes"
             try:
                 os.mkdir(folder)
-                for n in range(6000):
+                for n in range(2001 - made):
                     os.mkdir(f"{folder}/{n}")
                     made += 1
             except OSError as error:
                 print(where, error)
-        print("GOT" if made > 5000 else "made", made, "inodes", flush=True)
-        for where in (".", "/tmp", "/dev/shm"):
+        print("GOT" if made > 2000 else "made", made, "inodes", flush=True)
+        for where in ("/dev/shm", ".", "/tmp"):
             shutil.rmtree(f"{where}/{MARK}-inodes", ignore_errors=True)
         """,
     ),
