@@ -8,7 +8,8 @@ keeps no record.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
+from functools import partial
 from typing import Any, TypeAlias
 
 import gymnasium as gym
@@ -21,7 +22,8 @@ from textgym import hooks
 from textgym.errors import ConfigError
 from textgym.hooks import adrive, drive, settle
 from textgym.rollouts.plan import EnvLike, EnvSource
-from textgym.rollouts.stepping import areset, astep
+from textgym.rollouts.stepping import areset, astep, is_blocking, past_watchers
+from textgym.vector.infos import collate
 from textgym.vector.schedule import Schedule
 
 __all__ = ["GroupVectorEnv"]
@@ -67,6 +69,7 @@ class GroupVectorEnv(VectorEnv[Any, Any, Any]):
         source = EnvSource(env, kwargs)
         self.envs = [source.take() for _ in range(num_envs)]
         first = self.envs[0]
+        self._members = [env if is_blocking(env) else past_watchers(env) for env in self.envs]
         self.num_envs, self.group_size = num_envs, group_size
         self.num_groups = num_envs // group_size
         self.metadata = {**first.metadata, "autoreset_mode": self.autoreset_mode}
@@ -80,9 +83,9 @@ class GroupVectorEnv(VectorEnv[Any, Any, Any]):
         self._schedule = Schedule(self.num_groups, group_size, locate)
         self._blank = _blank(first.observation_space)
         self._shown: list[Any] = [self._blank] * num_envs
-        self._returns = np.zeros(num_envs, dtype=np.float64)
-        self._playing = np.zeros(num_envs, dtype=np.bool_)
-        self._over = np.zeros(num_envs, dtype=np.bool_)
+        self._returns = [0.0] * num_envs
+        self._playing = [False] * num_envs
+        self._over = [False] * num_envs
         self._waits = False
         self._ended: dict[tuple[int, int], dict[int, Mapping[str, Any]]] = {}
 
@@ -105,7 +108,7 @@ class GroupVectorEnv(VectorEnv[Any, Any, Any]):
     @property
     def active(self) -> np.ndarray:
         """Which members are in an episode: bool, shape ``(num_envs,)``, a copy."""
-        return self._playing.copy()
+        return np.array(self._playing, dtype=np.bool_)
 
     # What everybody calls.
 
@@ -176,7 +179,7 @@ class GroupVectorEnv(VectorEnv[Any, Any, Any]):
 
     def render(self) -> tuple[Any, ...] | None:
         """What every member renders."""
-        return tuple(env.render() for env in self.envs)
+        return tuple(env.render() for env in self._members)
 
     def call(self, name: str, *args: Any, **kwargs: Any) -> tuple[Any, ...]:
         """Call a method of every member, or read an attribute.
@@ -228,20 +231,24 @@ class GroupVectorEnv(VectorEnv[Any, Any, Any]):
             self._schedule.seed(int(self.np_random.integers(2**63)))
         if isinstance(seed, int | np.integer):
             VectorEnv.reset(self, seed=int(seed))
-        members = [int(member) for member in np.flatnonzero(mask)]
-        calls = [(member, *self._schedule.begin(member, chosen)) for member in members]
-        begun = await self._all(
-            [_Call(self.envs[m], areset, (), {"seed": s, "options": o or None}) for m, s, o in calls], wait
-        )
-        infos: dict[str, Any] = {}
-        for member, (observation, info) in zip(members, begun, strict=True):
-            self._begun(member, observation)
-            infos = self._add_info(infos, info, member)
-        return self._batched(self._shown), infos
+        infos = await self._begin(np.flatnonzero(mask).tolist(), chosen, wait)
+        return self._batched(self._shown), collate(self.num_envs, infos)
 
-    def _begun(self, member: int, observation: Any) -> None:
-        self._playing[member], self._over[member] = True, False
-        self._shown[member], self._returns[member] = observation, 0.0
+    async def _begin(
+        self, members: Sequence[int], options: Mapping[str, Any], wait: bool
+    ) -> list[tuple[int, dict[str, Any]]]:
+        """Reset some members, and return their infos."""
+        calls = []
+        for member in members:
+            seed, own = self._schedule.begin(member, options)
+            arguments = {"seed": seed, "options": own or None}
+            env = self._members[member]
+            calls.append((partial(env.reset, **arguments), partial(areset, env, **arguments)))
+        begun = await self._all(calls, wait)
+        for member, (observation, _) in zip(members, begun, strict=True):
+            self._playing[member], self._over[member] = True, False
+            self._shown[member], self._returns[member] = observation, 0.0
+        return [(member, info) for member, (_, info) in zip(members, begun, strict=True)]
 
     def _batched(self, observations: Sequence[Any]) -> Any:
         space = self.single_observation_space
@@ -250,6 +257,43 @@ class GroupVectorEnv(VectorEnv[Any, Any, Any]):
         return concatenate(space, observations, create_empty_array(space, n=self.num_envs))
 
     async def _step(self, members: Sequence[int], actions: Any, wait: bool = False) -> VectorTransition:
+        actions = self._actions(members, actions)
+        playing = [m for m in members if self._playing[m]]
+        again = [m for m in members if self._over[m]]  # of NEXT_STEP alone
+        envs = self._members
+        calls = [
+            (partial(envs[m].step, a), partial(astep, envs[m], a))
+            for m, a in zip(members, actions, strict=True)
+            if self._playing[m]
+        ]
+        transitions = await self._all(calls, wait)
+        observations, rewards = [self._blank] * self.num_envs, [0.0] * self.num_envs
+        flags = np.zeros((2, self.num_envs), dtype=np.bool_)
+        rows: list[tuple[int, dict[str, Any]]] = []
+        for member, (observation, reward, terminated, truncated, info) in zip(
+            playing, transitions, strict=True
+        ):
+            observations[member] = self._shown[member] = observation
+            rewards[member] = float(reward)
+            self._returns[member] += rewards[member]
+            if terminated or truncated:
+                flags[:, member] = terminated, truncated
+                self._playing[member] = False
+                self._over[member] = self.autoreset_mode is AutoresetMode.NEXT_STEP
+                if self.autoreset_mode is AutoresetMode.SAME_STEP:
+                    again.append(member)
+                    info = {"final_obs": observation, "final_info": info}
+            rows.append((member, info))
+        if again:
+            rows += await self._begin(again, {}, wait)
+            for member in again:
+                observations[member] = self._shown[member]
+        if self._compares:
+            rows += await self._compared(np.flatnonzero(flags.any(axis=0)).tolist())
+        shown = self._batched(observations)
+        return shown, np.array(rewards), flags[0], flags[1], collate(self.num_envs, rows)
+
+    def _actions(self, members: Sequence[int], actions: Any) -> Sequence[Any]:
         if not self._schedule.is_seeded:
             raise ResetNeeded("no episode has begun: call reset() before step()")
         if not isinstance(self.single_action_space, gym.spaces.Text):
@@ -258,72 +302,36 @@ class GroupVectorEnv(VectorEnv[Any, Any, Any]):
             raise ConfigError(
                 f"there are {len(actions)} actions: give one for each of the {len(members)} members"
             )
-        moves = [(m, a) for m, a in zip(members, actions, strict=True) if self._playing[m]]
-        again = [m for m in members if self._over[m] and self.autoreset_mode is AutoresetMode.NEXT_STEP]
-        results = await self._all([_Call(self.envs[m], astep, (a,), {}) for m, a in moves], wait)
-        turn = _Turn(self.num_envs, self._blank)
-        for (member, _), (observation, reward, terminated, truncated, info) in zip(
-            moves, results, strict=True
-        ):
-            turn.show(member, observation, float(reward), bool(terminated), bool(truncated))
-            self._shown[member], self._returns[member] = observation, self._returns[member] + float(reward)
-            if terminated or truncated:
-                again += await self._end(member, turn, observation, info)
-                if self.autoreset_mode is AutoresetMode.SAME_STEP:
-                    continue
-            turn.infos = self._add_info(turn.infos, info, member)
-        await self._begin_again(again, turn, wait)
-        observations = self._batched(turn.observations)
-        return observations, turn.rewards, turn.terminations, turn.truncations, turn.infos
+        return actions  # type: ignore[no-any-return]
 
-    async def _end(self, member: int, turn: _Turn, observation: Any, info: dict[str, Any]) -> list[int]:
-        """A member has ended: who is to begin again in this very step."""
-        self._playing[member] = False
-        if self.autoreset_mode is AutoresetMode.SAME_STEP:
-            turn.infos = self._add_info(turn.infos, {"final_obs": observation, "final_info": info}, member)
-            return [member]
-        self._over[member] = self.autoreset_mode is AutoresetMode.NEXT_STEP
-        if self._compares:
-            await self._compare(member, turn)
-        return []
+    async def _compared(self, ended: Sequence[int]) -> list[tuple[int, dict[str, Any]]]:
+        """The group rewards of the groups whose last member has just ended."""
+        rows: list[tuple[int, dict[str, Any]]] = []
+        for member in ended:
+            key = (member // self.group_size, self._schedule.episode(member))
+            env: Any = self.envs[member].unwrapped
+            group = self._ended.setdefault(key, {})
+            group[member] = {**env.group_member(), "reward": self._returns[member]}
+            if len(group) == self.group_size:
+                members = sorted(self._ended.pop(key))
+                scores = await settle(env.score_group([group[one] for one in members]))
+                rewards = [{"group_rewards": dict(score.rewards)} for score in scores]
+                rows += zip(members, rewards, strict=True)
+        return rows
 
-    async def _begin_again(self, members: Sequence[int], turn: _Turn, wait: bool) -> None:
-        calls = [(member, *self._schedule.begin(member, {})) for member in members]
-        begun = await self._all(
-            [_Call(self.envs[m], areset, (), {"seed": s, "options": o or None}) for m, s, o in calls], wait
-        )
-        for member, (observation, info) in zip(members, begun, strict=True):
-            self._begun(member, observation)
-            turn.observations[member] = observation
-            turn.infos = self._add_info(turn.infos, info, member)
-
-    async def _compare(self, member: int, turn: _Turn) -> None:
-        """Score a group whose last member has ended."""
-        group = member // self.group_size
-        env: Any = self.envs[member].unwrapped
-        ended = self._ended.setdefault((group, self._schedule.episode(member)), {})
-        ended[member] = {**env.group_member(), "reward": float(self._returns[member])}
-        if len(ended) < self.group_size:
-            return
-        del self._ended[group, self._schedule.episode(member)]
-        members = sorted(ended)
-        scores = await settle(env.score_group([ended[m] for m in members]))
-        for one, score in zip(members, scores, strict=True):
-            turn.infos = self._add_info(turn.infos, {"group_rewards": dict(score.rewards)}, one)
-
-    async def _all(self, calls: Sequence[_Call], wait: bool) -> list[Any]:
-        """Make calls of different members: one after the other while none waits, else all at once."""
+    async def _all(self, calls: Sequence[tuple[Any, Any]], wait: bool) -> list[Any]:
+        """Make (plain, awaitable) calls of different members: plainly while none waits, else all at once."""
         results: list[Any] = []
-        if not wait:
-            for call in calls:
-                if self._waits:
+        if not (wait or self._waits):
+            before = hooks.waits()
+            for plain, _ in calls:
+                results.append(plain())
+                if hooks.waits() != before:
+                    self._waits = True
                     break
-                before = hooks.waits()
-                results.append(call.now())
-                self._waits = hooks.waits() != before
         rest = calls[len(results) :]
         if rest:
-            results += await settle(_together([call.awaitable() for call in rest]))
+            results += await settle(_together([awaitable() for _, awaitable in rest]))
         return results
 
     def _checked(self, indices: Sequence[int]) -> list[int]:
@@ -333,41 +341,6 @@ class GroupVectorEnv(VectorEnv[Any, Any, Any]):
                 f"indices are {members!r:.80}: each must be in 0..{self.num_envs - 1}, and named once"
             )
         return members
-
-
-class _Call:
-    """A reset or step of one member, to be made now or awaited."""
-
-    __slots__ = ("args", "env", "kwargs", "twin")
-
-    def __init__(
-        self, env: gym.Env[Any, Any], twin: Callable[..., Awaitable[Any]], args: tuple[Any, ...], kwargs: Any
-    ) -> None:
-        self.env, self.twin, self.args, self.kwargs = env, twin, args, kwargs
-
-    def now(self) -> Any:
-        method = self.env.step if self.twin is astep else self.env.reset
-        return method(*self.args, **self.kwargs)
-
-    def awaitable(self) -> Awaitable[Any]:
-        return self.twin(self.env, *self.args, **self.kwargs)
-
-
-class _Turn:
-    """What one step is going to return; members that are not shown idle."""
-
-    __slots__ = ("infos", "observations", "rewards", "terminations", "truncations")
-
-    def __init__(self, num_envs: int, blank: Any) -> None:
-        self.observations: list[Any] = [blank] * num_envs
-        self.rewards = np.zeros(num_envs, dtype=np.float64)
-        self.terminations = np.zeros(num_envs, dtype=np.bool_)
-        self.truncations = np.zeros(num_envs, dtype=np.bool_)
-        self.infos: dict[str, Any] = {}
-
-    def show(self, member: int, observation: Any, reward: float, terminated: bool, truncated: bool) -> None:
-        self.observations[member], self.rewards[member] = observation, reward
-        self.terminations[member], self.truncations[member] = terminated, truncated
 
 
 def _blank(space: gym.Space[Any]) -> Any:
