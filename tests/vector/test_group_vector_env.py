@@ -16,8 +16,8 @@ from gymnasium.wrappers.vector import DictInfoToList, RecordEpisodeStatistics
 import textgym
 from textgym import MultiTurnEnv, Rubric, SingleTurnEnv
 from textgym.errors import ConfigError
-from textgym.rewards import group_reward
 from textgym.registration import registered_ids
+from textgym.rewards import group_reward
 from textgym.vector import GroupVectorEnv
 
 IDS = registered_ids()
