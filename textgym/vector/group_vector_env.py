@@ -241,7 +241,7 @@ class GroupVectorEnv(VectorEnv[Any, Any, Any]):
         calls = []
         for member in members:
             seed, own = self._schedule.begin(member, options)
-            arguments = {"seed": seed, "options": own or None}
+            arguments: Any = {"seed": seed, "options": own or None}
             env = self._members[member]
             calls.append((partial(env.reset, **arguments), partial(areset, env, **arguments)))
         begun = await self._all(calls, wait)
@@ -254,7 +254,8 @@ class GroupVectorEnv(VectorEnv[Any, Any, Any]):
         space = self.single_observation_space
         if isinstance(space, gym.spaces.Text):
             return tuple(observations)
-        return concatenate(space, observations, create_empty_array(space, n=self.num_envs))
+        blank: Any = create_empty_array(space, n=self.num_envs)
+        return concatenate(space, observations, blank)
 
     async def _step(self, members: Sequence[int], actions: Any, wait: bool = False) -> VectorTransition:
         actions = self._actions(members, actions)

@@ -5,8 +5,8 @@ Invariant: a rule plays instances of its own, and says which call showed what.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
 import gymnasium as gym
 import numpy as np
@@ -23,10 +23,11 @@ from textgym.testing.rules.vector_subject import VectorSubject
 __all__ = ["VECTOR_RULES"]
 
 TURNS = 16
+F = TypeVar("F", bound=Callable[[VectorSubject], str | None])
 
 
-def _rule(name: str, *needs: str) -> Any:
-    return rule(name, "6", needs=needs, registry=VECTOR_REGISTRY)
+def _rule(name: str, *needs: str) -> Callable[[F], F]:
+    return rule(name, "6", needs=needs, registry=VECTOR_REGISTRY)  # type: ignore[return-value]
 
 
 @_rule("spaces")
@@ -297,7 +298,7 @@ def groups(subject: VectorSubject) -> str:
 @_rule("episode-statistics", "shapes", "options-kept")
 def episode_statistics(subject: VectorSubject) -> str:
     """Gymnasium's ``RecordEpisodeStatistics`` counts every end once, and the steps before it."""
-    envs = RecordEpisodeStatistics(subject.make())
+    envs: Any = RecordEpisodeStatistics(subject.make())
     envs.reset(seed=list(subject.seeds))
     lengths, over = np.zeros(subject.count, dtype=int), np.zeros(subject.count, dtype=np.bool_)
     ends = 0
