@@ -227,6 +227,19 @@ def test_tool_messages_are_appended_in_order() -> None:
     assert between == [*results, toy_tokens.ROLES["assistant"]]
 
 
+def test_known_ids_count_against_the_limits_where_no_usage_is_told() -> None:
+    asked: list[Any] = []
+
+    class Knowing(TokenIn):
+        async def complete(self, request: CompletionRequest) -> Completion:
+            asked.append(len(request.prompt_ids) + len(self.answer))
+            return await super().complete(request)
+
+    trajectory = play(Knowing(), limits=Limits(total_tokens=100))
+    assert trajectory.stop_reason is StopReason.TOTAL_TOKENS
+    assert sum(asked[:-1]) < 100 <= sum(asked)
+
+
 class Naming(ToyTokenizer):
     """Writes the name of the call that a tool message answers, which the call alone tells."""
 

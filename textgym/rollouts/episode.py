@@ -303,7 +303,10 @@ class _Episode:
             sampled = len(completion.token_ids)
         spent.turns += 1
         spent.completion_tokens += sampled or 0
-        spent.context_tokens = (usage.prompt_tokens or 0) + (sampled or 0)
+        read = usage.prompt_tokens
+        if read is None and completion.prompt_token_ids is not None:
+            read = len(completion.prompt_token_ids)
+        spent.context_tokens = (read or 0) + (sampled or 0)
         spent.total_tokens += spent.context_tokens
         if completion.reasoning is not None:
             self.reasoning[len(self.messages)] = completion.reasoning
