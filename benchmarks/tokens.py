@@ -3,8 +3,9 @@
 Plays conversations of several lengths: each turn a user message comes, the prompt of ids is made and an answer
 of random ids is sampled. Once with ``ChatTemplate`` and ``TokenStream`` (render once, then bridge), once as
 most loops do it (``apply_chat_template`` over all messages, then encode). CPU time of one thread, alternating
-repeats, medians. The tokenizer is a byte-level BPE trained here; the template is ChatML's. Also counted: in how
-many answers the ids that a full rendering makes of the text are not those that were sampled.
+repeats, medians. The tokenizer is a byte-level BPE trained here; the template is ChatML's. In half of the answers
+one token is sampled as two, as models do now and then; also counted is how many answers come out as other ids
+when their text is encoded again.
 
     python benchmarks/tokens.py [--turns 8 32 128] [--vocabulary 8000] [--repeats 5] [--json FILE]
 """
