@@ -67,9 +67,10 @@ class ParsedCalls:
 class ToolCallParser:
     """Finds tool calls in either form, several in one text.
 
-    A block ends where its JSON ends, so that a tag within a string is text. The last block may lack its closing tag
-    (a stop string takes it away) if its JSON is whole. Text in ``<think>…</think>`` at the beginning is thought:
-    nothing in it is a call. Arguments may be left out, or be a text that holds the JSON (as OpenAI has it).
+    A block ends where its JSON ends, so that a tag within a string is text. The last block may lack its
+    closing tag (a stop string takes it away) if its JSON is whole. Text in ``<think>…</think>`` at the
+    beginning is thought: nothing in it is a call. Arguments may be left out, or be a text that holds the
+    JSON (as OpenAI has it).
 
     Args:
         max_calls: Most calls that are taken from one text; the others are counted.

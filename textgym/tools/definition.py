@@ -80,15 +80,16 @@ class Tool:
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not _NAME.match(self.name):
             raise ConfigError(
-                f"tool name {self.name!r:.60} is not allowed: use letters, digits, '_', '-', '.', ':' and '/', at most "
-                "128, and begin with a letter or digit (name=… names a function that has no name)"
+                f"tool name {self.name!r:.60} is not allowed: use letters, digits, '_', '-', '.', ':' "
+                "and '/', at most 128, and begin with a letter or digit (name=… names a function that has no name)"
             )
         if not callable(self.function):
             raise ConfigError(f"function of tool {self.name!r} is {self.function!r:.60}: it must be callable")
         parameters = self.parameters
         if not isinstance(parameters, Mapping) or parameters.get("type", "object") != "object":
             raise ConfigError(
-                f"parameters of tool {self.name!r} are {parameters!r:.80}: they must be a JSON Schema of type object"
+                f"parameters of tool {self.name!r} are {parameters!r:.80}: they must be a JSON Schema "
+                "of type object"
             )
         if isinstance(self.hidden, str):
             raise ConfigError(
@@ -102,7 +103,8 @@ class Tool:
             )
         if self.timeout is not None and not (_is_number(self.timeout) and 0 < self.timeout < math.inf):
             raise ConfigError(
-                f"timeout of tool {self.name!r} is {self.timeout!r}: it must be a positive number of seconds, or None"
+                f"timeout of tool {self.name!r} is {self.timeout!r}: it must be a positive number of "
+                "seconds, or None"
             )
         if not _is_number(self.max_output) or self.max_output < 1 or int(self.max_output) != self.max_output:
             raise ConfigError(
@@ -123,13 +125,13 @@ class Tool:
     ) -> Tool:
         """Make a tool of a function: its schema comes from signature, type hints and docstring.
 
-        The schema equals that of ``transformers.utils.get_json_schema`` where that one accepts the function (without
-        ``return``, which servers refuse). More is accepted here: missing hints (any value), missing descriptions or no
-        docstring at all, ``Annotated[T, "description"]``.
+        The schema equals that of ``transformers.utils.get_json_schema`` where that one accepts the function
+        (without ``return``, which servers refuse). More is accepted here: missing hints (any value),
+        missing descriptions or no docstring at all, ``Annotated[T, "description"]``.
 
         Args:
-            function: A function, coroutine function, bound method, ``functools.partial`` (arguments that it binds by
-                name are not the model's) or callable object.
+            function: A function, coroutine function, bound method, ``functools.partial`` (arguments that it
+                binds by name are not the model's) or callable object.
             name: Instead of the function's own.
             description: Instead of the docstring's.
             hidden: Arguments that the environment fills from its state.

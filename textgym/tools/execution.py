@@ -111,11 +111,11 @@ def _failed(error: BaseException) -> Finished | _Escaped:
     return ToolOutcome.RAISED, error_text(error)
 
 
-async def _in_time(work: Any, timeout: float | None) -> Any:
+async def _in_time(work: Any, seconds: float | None) -> Any:
     """What a coroutine gives, or None at the deadline; it is cancelled then and not waited for."""
     task = asyncio.ensure_future(work)
     try:
-        await asyncio.wait({task}, timeout=timeout)
+        await asyncio.wait({task}, timeout=seconds)
     except BaseException:
         task.cancel()
         raise
@@ -179,8 +179,8 @@ def _abandon(thread: threading.Thread, tool: Tool) -> None:
         _abandoned.append(thread)
     if count >= _FIRST_WARNING and count & (count - 1) == 0:
         warnings.warn(
-            f"{count} threads of tools that went over their deadline are still running, the last of {tool.name!r}: a "
-            "thread cannot be stopped; bound the tool's own work, or make it async",
+            f"{count} threads of tools that went over their deadline are still running, the last of {tool.name!r}: "
+            "a thread cannot be stopped; bound the tool's own work, or make it async",
             RuntimeWarning,
             stacklevel=2,
         )

@@ -207,7 +207,8 @@ def _of_tuple(items: tuple[Any, ...], definitions: dict[str, Any], within: tuple
 def _of_values(values: list[Any], hint: Any) -> dict[str, Any]:
     if not values or any(type(value) not in _SCALARS for value in values):
         raise ConfigError(
-            f"{hint!r:.80} allows the values {values!r:.80}: a tool's choices must be texts, numbers, bools or None"
+            f"{hint!r:.80} allows the values {values!r:.80}: a tool's choices must be texts, numbers, "
+            "bools or None"
         )
     names = list(dict.fromkeys(_SCALARS[type(value)] for value in values))
     return {"type": names[0] if len(names) == 1 else names, "enum": values}

@@ -43,8 +43,8 @@ def read_signature(function: Callable[..., Any], hidden: Collection[str] = ()) -
         hidden: Arguments that the model neither sees nor gives.
 
     Raises:
-        ConfigError: The function takes ``*args``, ``**kwargs`` or positional-only arguments, a type hint has no JSON
-            form or cannot be resolved, or a hidden argument is none of the function's.
+        ConfigError: The function takes ``*args``, ``**kwargs`` or positional-only arguments, a type hint
+            has no JSON form or cannot be resolved, or a hidden argument is none of the function's.
     """
     core, bound = _core(function)
     name = getattr(core, "__name__", "")
@@ -90,8 +90,8 @@ def _argument_names(function: Any, name: str, bound: Collection[str]) -> dict[st
         parameters = inspect.signature(function).parameters
     except (TypeError, ValueError) as error:
         raise ConfigError(
-            f"{function!r:.60} does not tell its arguments ({error}): wrap it in a function of your own, with type "
-            "hints"
+            f"{function!r:.60} does not tell its arguments ({error}): wrap it in a function of your own, "
+            "with type hints"
         ) from error
     first = next(iter(parameters.values()), None)
     if first is not None and first.name in ("self", "cls") and first.annotation is first.empty:
@@ -120,8 +120,8 @@ def _hint(core: Any, parameter: inspect.Parameter, name: str) -> Any:
         found = typing.get_type_hints(holder, getattr(core, "__globals__", {}), closure, include_extras=True)
     except Exception as error:
         raise ConfigError(
-            f"type hint {parameter.annotation!r} of argument {parameter.name!r} of tool {name!r} cannot be resolved "
-            f"({error}): import what it names at run time, not only for type checkers"
+            f"type hint {parameter.annotation!r} of argument {parameter.name!r} of tool {name!r} cannot be "
+            f"resolved ({error}): import what it names at run time, not only for type checkers"
         ) from error
     return found[parameter.name]
 

@@ -76,9 +76,8 @@ class ToolRegistry:
         if found is None:
             near = difflib.get_close_matches(name, self._tools, 1)
             hint = f" Did you mean {near[0]!r}?" if near else ""
-            raise ConfigError(
-                f"there is no tool called {name!r:.60}: registered are {', '.join(sorted(self._tools)) or 'none'}.{hint}"
-            )
+            known = ", ".join(sorted(self._tools)) or "none"
+            raise ConfigError(f"there is no tool called {name!r:.60}: registered are {known}.{hint}")
         module, attribute = found.split(":")
         loaded = getattr(importlib.import_module(module), attribute)
         if not isinstance(loaded, Tool) or loaded.name != name:

@@ -122,8 +122,8 @@ class Toolset:
 
         Args:
             calls: The calls; arguments are JSON text and may be anything.
-            hidden: Values of hidden arguments by name, usually an environment's state; the name ``state`` stands for
-                all of it.
+            hidden: Values of hidden arguments by name, usually an environment's state; the name ``state``
+                stands for all of it.
             prepare: Sees the checked arguments of each call and returns those to use.
 
         Returns:
@@ -217,7 +217,8 @@ class Toolset:
     def _unknown(self, name: str) -> str:
         near = difflib.get_close_matches(name[:_SHOWN], self._by_name, 1)
         hint = f" Did you mean {near[0]!r}?" if near else ""
-        return f"Error: there is no tool {name[:_SHOWN]!r}: the tools are {', '.join(self._by_name) or 'none'}.{hint}"
+        known = ", ".join(self._by_name) or "none"
+        return f"Error: there is no tool {name[:_SHOWN]!r}: the tools are {known}.{hint}"
 
     def __copy__(self) -> Toolset:
         return self
@@ -285,7 +286,7 @@ def _filled(tool: Tool, arguments: dict[str, Any], hidden: Mapping[str, Any]) ->
                 f"{', '.join(map(str, hidden)) or 'nothing'}: put it there in initial_state, or return it from "
                 "tool_arguments"
             )
-        filled[name] = hidden[name] if name in hidden else hidden
+        filled[name] = hidden.get(name, hidden)  # the name `state` stands for all of it
     return filled
 
 

@@ -1,10 +1,10 @@
 """Checking a model's arguments against a tool's JSON Schema.
 
 It knows the part of JSON Schema that tools and MCP servers use: ``type`` (also as a list), ``nullable``, ``enum``,
-``const``, ``properties``, ``required``, ``additionalProperties``, ``items``, ``prefixItems``, ``anyOf``, ``oneOf``,
-``allOf``, ``minimum``, ``maximum`` and their exclusive forms, ``minLength``, ``maxLength``, ``minItems``,
-``maxItems`` and ``$ref`` into the schema itself. Other keywords are ignored. ``pattern`` is among them on purpose: a
-regular expression of somebody else over text of a model can run forever.
+``const``, ``properties``, ``required``, ``additionalProperties``, ``items``, ``prefixItems``, ``anyOf``,
+``oneOf``, ``allOf``, ``minimum``, ``maximum`` and their exclusive forms, ``minLength``, ``maxLength``,
+``minItems``, ``maxItems`` and ``$ref`` into the schema itself. Other keywords are ignored. ``pattern`` is
+among them on purpose: a regular expression of somebody else over text of a model can run forever.
 
 Invariant: no value makes the check raise, recurse deeper than ``MAX_DEPTH`` or look at more than ``MAX_CHECKS``
 parts; the texts are written for the model that wrote the arguments.
