@@ -155,7 +155,7 @@ class ToolEnv(MultiTurnEnv):
         self._check_hidden(self._given)
         self._sessions = Sessions(self._given.providers)
         self._idle = 0
-        self.metadata = {
+        self.metadata = {  # type: ignore[misc]
             **self.metadata,
             "forkable": self.metadata["forkable"] and self._sessions.forkable,
             "deterministic": self.metadata["deterministic"]
@@ -313,8 +313,10 @@ class ToolEnv(MultiTurnEnv):
         if answer is None or self.turns >= min(len(calls), self.max_turns - 1):
             return answer
         call = calls[self.turns]
-        form = "native" if self.protocol == "native" else "text"
-        return self.call_parser.format(call["name"], call.get("arguments", call.get("args")), form)
+        arguments = call.get("arguments", call.get("args"))
+        return self.call_parser.format(
+            call["name"], arguments, "native" if self.protocol == "native" else "text"
+        )
 
     def close(self) -> None:
         """Close the providers' sessions."""

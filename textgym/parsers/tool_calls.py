@@ -202,14 +202,14 @@ def _blocks(text: str, position: int) -> Iterator[tuple[int, int, str, str]]:
         if 0 <= closes[tag] < body:
             closes[tag] = text.find(closing, body)
         close = closes[tag]
-        mentioned = _OPENING.search(text, body, close if close >= 0 else len(text)) is not None
-        if mentioned or (
-            close < 0 and not is_object
-        ):  # a tag in a sentence, or a block that was never closed
-            position = body
-            continue
-        position = close + len(closing) if close >= 0 else len(text)
-        yield opening.start(), position, tag, text[body : close if close >= 0 else len(text)]
+        stop = close if close >= 0 else len(text)
+        following = _OPENING.search(text, body, stop)
+        if following is not None:
+            stop = following.start()
+        position = stop + len(closing) if close == stop else stop
+        # Without an object, a tag that is never closed, or before another one, is a mention in a sentence.
+        if is_object or (close == stop and following is None):
+            yield opening.start(), position, tag, text[body:stop]
 
 
 def _past_space(text: str, position: int) -> int:
