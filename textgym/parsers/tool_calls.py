@@ -162,8 +162,8 @@ def read_arguments(text: str) -> tuple[dict[str, Any] | None, str]:
     if not text.strip():
         return {}, ""
     value, fault = _json(text)
-    if isinstance(value, str):
-        value, fault = _json(value)
+    if isinstance(value, str):  # JSON within JSON, as OpenAI's protocol has it
+        return read_arguments(value)
     if fault:
         return None, f"the arguments are no valid JSON: {fault}"
     if not isinstance(value, dict):

@@ -89,6 +89,8 @@ def bare_hint(hint: Any) -> Any:
 
 def note_of(hint: Any) -> str:
     """The first text in ``Annotated[T, "text"]``, or ""."""
+    while get_origin(hint) in (typing.Required, typing.NotRequired):
+        hint = get_args(hint)[0]
     if get_origin(hint) is not Annotated:
         return ""
     notes = [getattr(note, "description", note) for note in get_args(hint)[1:]]
