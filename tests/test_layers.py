@@ -27,6 +27,7 @@ FLOORS = {
     "rollouts": 3,
     "envs": 4,
     "tasks": 6,
+    "server": 7,
     "testing": 7,
     "cli": 8,
 }

@@ -94,7 +94,9 @@ class TransformersPolicy:
         self.end_ids = _end_ids(self.model, self.tokenizer)
         """Ids that end a completion."""
         self._template = template
-        self._text_lock = threading.Lock()  # tokenizers of the tokenizers package change state when they encode
+        self._text_lock = (
+            threading.Lock()
+        )  # tokenizers of the tokenizers package change state when they encode
         self._decoder = Decoder(self.model, max_batch=max_batch, prefix_bytes=prefix_cache)
         self._vocabulary = self._decoder.forward.vocabulary
         self._finalizer = weakref.finalize(self, self._decoder.close)
@@ -214,7 +216,9 @@ class TransformersPolicy:
             return self.encode(request.prompt)
         return self.render(request.messages, request.tools)
 
-    def render(self, messages: Sequence[Message], tools: Sequence[Mapping[str, Any]] | None = None) -> list[int]:
+    def render(
+        self, messages: Sequence[Message], tools: Sequence[Mapping[str, Any]] | None = None
+    ) -> list[int]:
         """The ids of a conversation that the assistant is to answer.
 
         Args:
@@ -245,11 +249,16 @@ class TransformersPolicy:
             ids: list[int] = self.tokenizer(text)["input_ids"]
         return ids
 
-    def decode(self, ids: Sequence[int]) -> str:
-        """The text of some ids, without special tokens."""
+    def decode(self, ids: Sequence[int], *, specials: bool = False) -> str:
+        """The text of some ids.
+
+        Args:
+            ids: Token ids; those that the tokenizer does not have vanish.
+            specials: Whether special tokens are written out.
+        """
         with self._text_lock:
             text: str = self.tokenizer.decode(
-                list(ids), skip_special_tokens=True, clean_up_tokenization_spaces=False
+                list(ids), skip_special_tokens=not specials, clean_up_tokenization_spaces=False
             )
         return text
 

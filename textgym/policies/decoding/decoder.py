@@ -230,7 +230,7 @@ class Decoder:
             reason = job.take(token)
             if reason is not None:
                 finished[row] = reason
-        for row, reason in finished.items():
+        for row in finished:
             job = self._jobs[row]
             if self._prefixes.enabled and not job.future.cancelled():
                 self._prefixes.keep([*job.prompt, *job.ids[:-1]], self._batch.row(row))

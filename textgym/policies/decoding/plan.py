@@ -121,7 +121,9 @@ def _number(
     if isinstance(value, bool) or not isinstance(value, kind) or not least <= value < below:
         noun = "whole number" if whole else "number"
         top = f" and below {below:g}" if below < math.inf else ""
-        raise ConfigError(f"sampling.extra[{name!r}] is {value!r:.40}: it must be a {noun} of at least {least}{top}")
+        raise ConfigError(
+            f"sampling.extra[{name!r}] is {value!r:.40}: it must be a {noun} of at least {least}{top}"
+        )
     return value
 
 
