@@ -2,7 +2,8 @@
 
     TextgymError
     ├── ConfigError (ValueError)      a value the caller chose is wrong; nothing has run yet
-    │   └── MissingExtra (ImportError)   an optional package is not installed; says the pip command
+    │   ├── MissingExtra (ImportError)   an optional package is not installed; says the pip command
+    │   └── TemplateError                a chat template cannot render these messages; says why
     ├── DatasetError (ValueError)     rows of a dataset are malformed; names every bad row
     ├── NotForkable (TypeError)       this environment cannot be copied in the middle of an episode
     ├── EnvError                      an environment broke the contract (NaN reward, wrong type, …)
@@ -49,6 +50,7 @@ __all__ = [
     "RunError",
     "RunLocked",
     "RunMismatch",
+    "TemplateError",
     "TextgymError",
 ]
 
@@ -73,6 +75,10 @@ class MissingExtra(ConfigError, ImportError):
         if extra is not None:
             message = f'{message}: install it with `pip install "textgym[{extra}]"`'
         super().__init__(message)
+
+
+class TemplateError(ConfigError):
+    """A chat template cannot render these messages, or cannot continue a conversation with them."""
 
 
 class DatasetError(TextgymError, ValueError):

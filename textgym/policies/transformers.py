@@ -23,6 +23,7 @@ import numpy as np
 
 from textgym.errors import ConfigError, ContextOverflow, MissingExtra, PolicyError
 from textgym.policies.decoding import Decoder, GrowingText, Job, Sampled, SamplingPlan, Token
+from textgym.tokens import ChatTemplate
 from textgym.types import Completion, CompletionRequest, Message, Sampling, Usage
 
 __all__ = ["TransformersPolicy"]
@@ -49,8 +50,8 @@ class TransformersPolicy:
     Args:
         model: A loaded causal language model, or the path or name of one.
         tokenizer: Its tokenizer, or the path of one; None loads the one that belongs to the path.
-        template: Renders messages (``initial(messages, tools=None) -> ids``); None uses the tokenizer's own
-            chat template.
+        template: A ``ChatTemplate``, or what one can be made of; None takes the tokenizer's own chat template,
+            where it has one.
         device: Where the model goes; None leaves a loaded model where it is, and loads onto the GPU if
             there is one.
         dtype: Type of the weights ("float32", "bfloat16", or a torch dtype); None keeps what is there.
@@ -91,9 +92,10 @@ class TransformersPolicy:
         self.sampling = sampling if sampling is not None else Sampling()
         self.context_length = max_context if max_context is not None else _context_length(self.model)
         """Most tokens of prompt and completion together, or None where nobody knows."""
-        self.end_ids = _end_ids(self.model, self.tokenizer)
-        """Ids that end a completion."""
-        self._template = template
+        self.template = _template(template, self.tokenizer)
+        """Renders messages; None where there is no chat template."""
+        self.end_ids = _end_ids(self.model, self.tokenizer, self.template)
+        """Ids that end a completion: those of the generation config, the tokenizer and the chat template."""
         self._text_lock = (
             threading.Lock()
         )  # tokenizers of the tokenizers package change state when they encode
@@ -115,7 +117,8 @@ class TransformersPolicy:
 
         Raises:
             ContextOverflow: The prompt leaves no room for one token.
-            PolicyError: The chat template refuses the messages, the model failed, or the policy is closed.
+            TemplateError: The chat template refuses the messages.
+            PolicyError: The model failed, or the policy is closed.
             ConfigError: The sampling or the ids mean nothing to this model.
         """
         prompt = self.prompt_ids_of(request)
@@ -207,8 +210,8 @@ class TransformersPolicy:
         """The ids that the model is to continue for a request.
 
         Raises:
-            PolicyError: The chat template refuses the messages.
-            ConfigError: There is no chat template, or nothing to continue.
+            TemplateError: The chat template refuses the messages.
+            ConfigError: There is no chat template.
         """
         if request.prompt_ids is not None:
             return [int(token) for token in request.prompt_ids]
@@ -226,22 +229,16 @@ class TransformersPolicy:
             tools: JSON schemas of tools, or None.
 
         Raises:
-            PolicyError: The chat template refuses the messages.
+            TemplateError: The chat template refuses the messages.
             ConfigError: There is no chat template.
         """
-        with self._text_lock:
-            try:
-                if self._template is not None:
-                    ids = self._template.initial(list(messages), tools=tools)
-                else:
-                    ids = _rendered(self.tokenizer, messages, tools)
-            except ConfigError:
-                raise
-            except Exception as error:  # a template is a program, and raises what it likes
-                raise PolicyError(
-                    f"the chat template refuses this conversation: {type(error).__name__}: {error}"
-                ) from error
-        return [int(token) for token in ids]
+        if self.template is None:
+            raise ConfigError(
+                "the tokenizer has no chat template: set tokenizer.chat_template, pass template=…, or use an "
+                "environment with message_type='completion'"
+            )
+        ids: list[int] = self.template.initial(messages, tools).tolist()
+        return ids
 
     def encode(self, text: str) -> list[int]:
         """The ids of a text, with the special tokens that the tokenizer puts around a text of its own."""
@@ -396,23 +393,14 @@ def _context_length(model: Any) -> int | None:
     return length if isinstance(length, int) and length > 0 else None
 
 
-def _end_ids(model: Any, tokenizer: Any) -> frozenset[int]:
-    """The end tokens of the generation config and the tokenizer's own."""
+def _template(template: Any, tokenizer: Any) -> ChatTemplate | None:
+    if template is None and not getattr(tokenizer, "chat_template", None):
+        return None
+    return ChatTemplate.of(tokenizer if template is None else template)
+
+
+def _end_ids(model: Any, tokenizer: Any, template: ChatTemplate | None) -> frozenset[int]:
     stated = getattr(getattr(model, "generation_config", None), "eos_token_id", None)
-    several = stated if isinstance(stated, list | tuple) else [stated]
-    return frozenset(token for token in (*several, tokenizer.eos_token_id) if token is not None)
-
-
-def _rendered(
-    tokenizer: Any, messages: Sequence[Message], tools: Sequence[Mapping[str, Any]] | None
-) -> list[int]:
-    if not getattr(tokenizer, "chat_template", None):
-        raise ConfigError(
-            "the tokenizer has no chat template: set tokenizer.chat_template, pass template=…, or use an "
-            "environment with message_type='completion'"
-        )
-    text = tokenizer.apply_chat_template(
-        list(messages), tools=tools or None, add_generation_prompt=True, tokenize=False
-    )
-    ids: list[int] = tokenizer.encode(text, add_special_tokens=False)
-    return ids
+    several = list(stated) if isinstance(stated, list | tuple) else [stated]
+    several += [tokenizer.eos_token_id, *(template.stop_ids if template is not None else ())]
+    return frozenset(int(token) for token in several if token is not None)

@@ -39,7 +39,6 @@ _TYPES = {
     405: "MethodNotAllowedError",
     413: "RequestTooLargeError",
     500: "InternalServerError",
-    503: "ServiceUnavailableError",
 }
 _Handler: TypeAlias = "Callable[[Request], Awaitable[Response]]"
 
@@ -114,8 +113,7 @@ class _Face:
             except ConfigError as error:
                 return _refusal(BadRequest(str(error)))
             except PolicyError as error:
-                refused = "chat template" in str(error)
-                return _refusal(BadRequest(str(error), status=400 if refused else 500))
+                return _refusal(BadRequest(str(error), status=500))
             except Exception as error:
                 log.exception("a request failed")
                 return _refusal(BadRequest(f"{type(error).__name__}: {error}", status=500))

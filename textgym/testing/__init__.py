@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from textgym.testing.conformance import CheckReport, RuleResult, RuleStatus, check_text_env
     from textgym.testing.faulty_env import Fault, FaultyEnv, RawFaultyEnv
     from textgym.testing.mock_server import MockModelServer
+    from textgym.testing.toy_tokenizer import ToyTokenizer
 
 __all__ = [
     "CheckReport",
@@ -22,6 +23,7 @@ __all__ = [
     "RawFaultyEnv",
     "RuleResult",
     "RuleStatus",
+    "ToyTokenizer",
     "check_text_env",
 ]
 
@@ -33,6 +35,7 @@ _HOMES = {
     "RawFaultyEnv": "textgym.testing.faulty_env",
     "RuleResult": "textgym.testing.conformance",
     "RuleStatus": "textgym.testing.conformance",
+    "ToyTokenizer": "textgym.testing.toy_tokenizer",
     "check_text_env": "textgym.testing.conformance",
 }
 """Public name -> module that defines it."""
