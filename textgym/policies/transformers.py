@@ -21,7 +21,7 @@ from typing import Any, NoReturn, Self
 
 import numpy as np
 
-from textgym.errors import ConfigError, ContextOverflow, MissingExtra, PolicyError
+from textgym.errors import ConfigError, ContextOverflow, MissingExtra
 from textgym.policies.decoding import Decoder, GrowingText, Job, Sampled, SamplingPlan, Token
 from textgym.tokens import ChatTemplate
 from textgym.types import Completion, CompletionRequest, Message, Sampling, Usage
