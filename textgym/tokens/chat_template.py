@@ -11,6 +11,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from pathlib import PurePath
 from typing import Any
 
 import numpy as np
@@ -184,27 +185,34 @@ class ChatTemplate:
 
         Args:
             text: The text.
-            after: Whether it follows other tokens.
+            after: Whether it follows other tokens; if not, it gets the tokens with which this tokenizer
+                begins a text.
 
         Raises:
             ConfigError: A renderer encodes messages only.
         """
         if self._renderer is not None:
             raise ConfigError("a renderer encodes messages, not bare text: give its tokenizer instead")
-        return self._encoder.encode_after(text) if after else self._encoder.encode(text)
+        return self._encoder.encode_after(text) if after else self._encoder.encode(text, begin=True)
 
     def describe(self) -> dict[str, Any]:
         """What decides the ids, as JSON types, for the record of a run."""
         template = self._text.source if self._renderer is None else ""
         return {
-            "tokenizer": str(getattr(self.tokenizer, "name_or_path", "") or type(self.tokenizer).__name__),
+            "tokenizer": self._name(),
             "chat_template": hashlib.sha256(template.encode()).hexdigest()[:16] if template else None,
             "history": self.history.value,
             "template_kwargs": self.template_kwargs,
         }
 
     def __repr__(self) -> str:
-        return f"ChatTemplate({self.describe()['tokenizer']}, history={self.history.value!r})"
+        return f"ChatTemplate({self._name()}, history={self.history.value!r})"
+
+    def _name(self) -> str:
+        path = getattr(
+            self.tokenizer, "name_or_path", ""
+        )  # a directory may move, its last part tells the model
+        return PurePath(str(path)).name or type(self.tokenizer).__name__
 
     def _found_stop_ids(self) -> tuple[int, ...]:
         """The end of text and whatever markers follow an answer of text or with tool calls."""

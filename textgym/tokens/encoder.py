@@ -1,6 +1,6 @@
 """A tokenizer as the bridge uses it: text to ids, and which ids close or open a turn.
 
-Invariant: encoding adds nothing (no start token, no space) and cuts nothing, whatever truncation or
+Invariant: encoding adds nothing unasked (no start token, no space) and cuts nothing, whatever truncation or
 padding somebody else has set on the tokenizer; and one tokenizer is used by one thread at a time,
 for fast tokenizers change their own settings while they encode. This module knows no messages.
 """
@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from typing import Any
 from weakref import WeakKeyDictionary
 
+from textgym.jsontext import printable
 from textgym.tokens.arrays import IdArray, token_array
 
 __all__ = ["Encoder"]
@@ -41,12 +42,14 @@ class Encoder:
         self._blank: dict[int, bool] = {}
         self._anchor = self._needed_anchor()
 
-    def encode(self, text: str) -> IdArray:
+    def encode(self, text: str, *, begin: bool = False) -> IdArray:
         """The ids of a text that begins a sequence.
 
-        Lone surrogates, which no tokenizer takes, become U+FFFD.
+        Args:
+            text: The text. Lone surrogates, which no tokenizer takes, become U+FFFD.
+            begin: Whether to add the tokens with which this tokenizer begins a text.
         """
-        return token_array(self._encoded(text), "the tokenizer's ids")
+        return token_array(self._encoded(text, begin), "the tokenizer's ids")
 
     def encode_after(self, text: str) -> IdArray:
         """The ids of a text that follows other tokens: without the space that some put in front."""
@@ -90,13 +93,9 @@ class Encoder:
         with _lock(self.tokenizer):
             return str(self.tokenizer.decode([token]))
 
-    def _encoded(self, text: str) -> list[int]:
-        try:
-            text.encode()
-        except UnicodeEncodeError:
-            text = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    def _encoded(self, text: str, begin: bool = False) -> list[int]:
         with _lock(self.tokenizer):
-            ids = self.tokenizer.encode(text, add_special_tokens=False)
+            ids = self.tokenizer.encode(printable(text), add_special_tokens=begin)
         return list(ids)
 
     def _needed_anchor(self) -> str | None:
