@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from pathlib import Path
 
 import pytest
@@ -52,3 +53,13 @@ def test_wrong_use_is_one_line(cli: Cli, tmp_path: Path) -> None:
     done = cli("serve-model", tmp_path, "--api-key", "a", "--api-key-env", "B")
     assert done.code == 2
     assert "exclude each other" in done.error
+
+
+@pytest.mark.parametrize(("package", "extra"), [("torch", "transformers"), ("transformers", "transformers")])
+def test_a_missing_package_is_named_with_its_extra(
+    package: str, extra: str, cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, package, None)
+    done = cli("serve-model", tmp_path)
+    assert done.code == 2
+    assert f'pip install "textgym[{extra}]"' in done.error

@@ -215,8 +215,9 @@ def test_other_routes(policy: TransformersPolicy, server: ModelServer, client: A
 # ---------------------------------------------------------------------- OpenAIPolicy
 
 
+@pytest.mark.parametrize("token_in", [False, True])
 def test_a_rollout_over_http_is_the_rollout_in_process(
-    policy: TransformersPolicy, server: ModelServer
+    policy: TransformersPolicy, server: ModelServer, token_in: bool
 ) -> None:
     how: dict[str, Any] = {
         "num_examples": 6,
@@ -224,12 +225,14 @@ def test_a_rollout_over_http_is_the_rollout_in_process(
         "env_kwargs": {"turns": 3},
         "sampling": Sampling(max_tokens=10, temperature=0.8),
         "seed": 7,
+        "tokenizer": policy.template if token_in else None,
     }
     remote = textgym.OpenAIPolicy(MODEL, base_url=server.base_url, tokens=True)
     over_http = textgym.rollout("textgym/Echo-v0", remote, **how)
     in_process = textgym.rollout("textgym/Echo-v0", policy, **how)
     assert not over_http.errors
     for there, here in zip(over_http, in_process, strict=True):
+        assert there.tokens.forks == 0 or not token_in
         assert there.tokens.ids.tolist() == here.tokens.ids.tolist()
         assert there.tokens.mask.tolist() == here.tokens.mask.tolist()
         assert np.allclose(there.tokens.logprobs, here.tokens.logprobs, atol=1e-4)

@@ -167,7 +167,7 @@ def _message(message: Any, place: int) -> Message:
         )
     content = message.get("content")
     if isinstance(content, list):
-        texts = [part.get("text") if isinstance(part, dict) else part for part in content]
+        texts: list[Any] = [part.get("text") if isinstance(part, dict) else part for part in content]
         if not all(isinstance(text, str) for text in texts):
             raise BadRequest(f"messages[{place}].content holds a part that is no text", "messages")
         return {**message, "content": "".join(texts)}

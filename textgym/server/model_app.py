@@ -214,13 +214,14 @@ class _Face:
         self, request: Request, asked: Asked, prompts: Sequence[list[int]]
     ) -> Sequence[Sampled]:
         futures: list[Any] = []
-        gone = asyncio.ensure_future(_departure(request))
+        gone: asyncio.Future[None] = asyncio.ensure_future(_departure(request))
         try:
             futures.extend(
                 self._submit(asked, prompt, choice) for prompt in prompts for choice in range(asked.choices)
             )
-            whole = asyncio.gather(*map(asyncio.wrap_future, futures))
-            await asyncio.wait([whole, gone], return_when=asyncio.FIRST_COMPLETED)
+            whole: asyncio.Future[list[Sampled]] = asyncio.gather(*map(asyncio.wrap_future, futures))
+            either: tuple[asyncio.Future[Any], ...] = (whole, gone)
+            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
             if not whole.done():
                 whole.cancel()
                 raise BadRequest("the client left", status=499)
