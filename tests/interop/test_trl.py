@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import gymnasium
 import numpy as np
 import pytest
 import tiny_llama
@@ -32,6 +33,7 @@ STEPS = 20
 GROUP_SIZE = 16
 BATCH = 64
 TOLERANCE = 1e-4
+BATCH_FIELDS = ("prompt_ids", "prompt_mask", "completion_ids", "completion_mask", "tool_mask", "advantages")
 
 
 @dataclass
@@ -83,8 +85,7 @@ def train(folder: Path) -> Log:
 
     # Only the `prompt` column reaches a rollout_func, so the prompt carries the key of its task.
     def row(seed: int) -> dict[str, Any]:
-        env = textgym.make(ENV, **ENV_KWARGS) if hasattr(textgym, "make") else _make()
-        _, info = env.reset(seed=seed)
+        _, info = gymnasium.make(ENV, **ENV_KWARGS).reset(seed=seed)
         return {"prompt": [*info["messages"], {"role": "system", "content": f"seed={seed}"}], "seed": seed}
 
     def rollout_func(prompts: list[Any], trainer: Any) -> dict[str, list[Any]]:
@@ -103,7 +104,8 @@ def train(folder: Path) -> Log:
         log.runs.append(run)
         log.rows.append(rows)
         log.differences += [
-            float(np.abs(full_forward(trainer.model, row) - row.logprobs)[row.mask == 1].max()) for row in rows
+            float(np.abs(full_forward(trainer.model, row) - row.logprobs)[row.mask == 1].max())
+            for row in rows
         ]
         return {
             "prompt_ids": [row.prompt_ids.tolist() for row in rows],
@@ -157,15 +159,6 @@ def train(folder: Path) -> Log:
     log.weights.append(_weights(model))
     log.history = [entry for entry in trainer.state.log_history if "loss" in entry]
     return log
-
-
-BATCH_FIELDS = ("prompt_ids", "prompt_mask", "completion_ids", "completion_mask", "tool_mask", "advantages")
-
-
-def _make() -> Any:
-    import gymnasium
-
-    return gymnasium.make(ENV, **ENV_KWARGS)
 
 
 def _weights(model: Any) -> Any:
