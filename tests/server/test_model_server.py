@@ -292,6 +292,7 @@ def test_a_key_is_wanted_where_one_is_set(policy: TransformersPolicy) -> None:
         ({"messages": HELLO, "stop": [1]}, "stop"),
         ({"messages": HELLO, "logprobs": True, "top_logprobs": 21}, "top_logprobs"),
         ({"messages": HELLO, "frequency_penalty": 0.5}, "frequency_penalty"),
+        ({"messages": HELLO, "tool_choice": "required"}, "tool_choice"),
         ({"messages": HELLO, "response_format": {"type": "json_object"}}, "response_format"),
     ],
 )

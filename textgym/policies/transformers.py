@@ -1,12 +1,14 @@
 """A policy that is a Hugging Face causal language model in this process, on CPU or GPU.
 
     policy = TransformersPolicy("path/to/model")
-    run = textgym.rollout("textgym/Echo-v0", policy, num_examples=8, group_size=4)
+    run = textgym.rollout("textgym/Echo-v0", policy, num_examples=8, group_size=4, tokenizer=policy.template)
 
+With ``tokenizer=policy.template`` every turn continues the very ids of the turns before; without it the policy
+renders the conversation anew each time, and an answer that does not survive that begins a new segment.
 Concurrent requests are decoded together, in one thread, over one key-value cache. Invariant: a completion's
-``prompt_token_ids`` and ``token_ids`` are exactly what the model read and what was drawn, the token that
-ended it included, and ``logprobs`` are those of the distribution that was drawn from, computed in float32.
-It trains nothing: a trainer changes the weights inside ``with policy.updating()``.
+``prompt_token_ids`` and ``token_ids`` are exactly what the model read and what was drawn, the token that ended
+it included, and ``logprobs`` are those of the distribution that was drawn from, computed in float32. It trains
+nothing: a trainer changes the weights inside ``with policy.updating()``.
 """
 
 from __future__ import annotations
@@ -314,7 +316,7 @@ class TransformersPolicy:
 
     async def aclose(self) -> None:
         """Give back the memory of kept caches. The policy stays usable, for a rollout calls this at its end."""
-        self._decoder.forget_prefixes()
+        await asyncio.to_thread(self._decoder.forget_prefixes)
 
     def close(self) -> None:
         """End the decoding thread; completions on their way fail, and so do later ones."""
@@ -334,6 +336,7 @@ class TransformersPolicy:
             "dtype": str(getattr(self.model, "dtype", None)).removeprefix("torch."),
             "context_length": self.context_length,
             "sampling": self.sampling.to_dict(),
+            "tokens": None if self.template is None else self.template.describe(),
         }
 
     def __repr__(self) -> str:

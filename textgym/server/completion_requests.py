@@ -1,7 +1,7 @@
 """From the JSON body of OpenAI's protocol (with vLLM's fields) to what is asked of a local model.
 
-Invariant: every field that would change the answer is either understood or refused by name; fields that
-nobody here knows are ignored, as most servers do. Nothing is sampled here.
+Invariant: every field of these protocols that would change the answer is either understood or refused by name;
+fields that nobody here knows are ignored, as most servers do. Nothing is sampled here.
 """
 
 from __future__ import annotations
@@ -30,10 +30,21 @@ _NEUTRAL: Mapping[str, tuple[Any, ...]] = {
     "echo": (None, False),
     "suffix": (None, ""),
     "min_tokens": (None, 0),
+    "length_penalty": (None, 1, 1.0),
+    "use_beam_search": (None, False),
+    "bad_words": (None, []),
+    "allowed_token_ids": (None,),
+    "truncate_prompt_tokens": (None,),
+    "include_stop_str_in_output": (None, False),
+    "skip_special_tokens": (None, True),
+    "chat_template": (None,),
+    "chat_template_kwargs": (None, {}),
     "response_format": (None, {"type": "text"}),
     "continue_final_message": (None, False),
     "add_generation_prompt": (None, True),
     "prompt_logprobs": (None,),
+    "guided_choice": (None,),
+    "guided_grammar": (None,),
     "guided_json": (None,),
     "guided_regex": (None,),
     "structured_outputs": (None,),
@@ -107,7 +118,10 @@ def chat_request(body: Any) -> Asked:
     wanted = fields.take("logprobs", bool, False)
     top = fields.count("top_logprobs", 0, 0, MOST_TOP_LOGPROBS)
     tools = fields.take("tools", list, None)
-    if fields.take("tool_choice", (str, dict), "auto") == "none":
+    choice = fields.take("tool_choice", (str, dict), "auto")
+    if choice not in ("auto", "none"):
+        raise BadRequest(f"tool_choice is {choice!r:.60}: it must be 'auto' or 'none'", "tool_choice")
+    if choice == "none":
         tools = None
     return fields.asked(
         chat=True,

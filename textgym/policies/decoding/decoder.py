@@ -68,7 +68,7 @@ class Decoder:
             if self._closed:
                 raise PolicyError("the policy is closed: make a new TransformersPolicy")
             self._waiting.append(job)
-            if self._thread is None:
+            if self._thread is None or not self._thread.is_alive():  # a forked child has none
                 self._thread = threading.Thread(target=self._run, name="textgym-decoder", daemon=True)
                 self._thread.start()
             self._turn.notify_all()

@@ -7,7 +7,7 @@ than the bound. The least recently used goes first.
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Sequence
 from typing import Any
 
@@ -27,6 +27,7 @@ class Prefixes:
         self._most_bytes = most_bytes
         self._bytes = 0
         self._kept: OrderedDict[tuple[int, ...], tuple[Layers, int]] = OrderedDict()
+        self._ends: Counter[tuple[int, int]] = Counter()  # (length, last id): spares most comparisons
 
     def __len__(self) -> int:
         return len(self._kept)
@@ -38,30 +39,35 @@ class Prefixes:
 
     def find(self, ids: Sequence[int]) -> Layers | None:
         """The layers of the longest kept beginning of ``ids`` that leaves at least one id to read."""
-        best: tuple[int, ...] = ()
-        for kept in self._kept:
-            length = len(kept)
-            # Nearly all that do not match differ at their own end already.
-            fits = len(best) < length < len(ids) and kept[-1] == ids[length - 1]
-            if fits and kept == tuple(ids[:length]):
-                best = kept
-        if not best:
+        best = self._beginning(ids)
+        if best is None:
             return None
         self._kept.move_to_end(best)
         return self._kept[best][0]
 
+    def _beginning(self, ids: Sequence[int]) -> tuple[int, ...] | None:
+        for length in range(len(ids) - 1, 0, -1):
+            if (length, ids[length - 1]) in self._ends:
+                beginning = tuple(ids[:length])
+                if beginning in self._kept:
+                    return beginning
+        return None
+
     def keep(self, ids: Sequence[int], layers: Layers) -> None:
-        """Keep the cache of these ids.
+        """Keep the cache of these ids, in place of the one that they continue.
 
         Args:
             ids: What was read.
             layers: Keys and values of them, one row.
         """
-        self._drop(tuple(ids))
+        for outdated in (self._beginning(ids), tuple(ids)):
+            if outdated in self._kept:
+                self._drop(outdated)
         size = sum(_size(keys) + _size(values) for keys, values in layers)
         if size > self._most_bytes:
             return
         self._kept[tuple(ids)] = (layers, size)
+        self._ends[len(ids), ids[-1]] += 1
         self._bytes += size
         while self._bytes > self._most_bytes:
             self._drop(next(iter(self._kept)))
@@ -69,11 +75,15 @@ class Prefixes:
     def clear(self) -> None:
         """Forget everything."""
         self._kept.clear()
+        self._ends.clear()
         self._bytes = 0
 
     def _drop(self, ids: tuple[int, ...]) -> None:
-        _, size = self._kept.pop(ids, (None, 0))
-        self._bytes -= size
+        self._bytes -= self._kept.pop(ids)[1]
+        end = (len(ids), ids[-1])
+        self._ends[end] -= 1
+        if not self._ends[end]:
+            del self._ends[end]
 
 
 def _size(tensor: Any) -> int:
