@@ -61,7 +61,7 @@ class Prefixes:
             layers: Keys and values of them, one row.
         """
         for outdated in (self._beginning(ids), tuple(ids)):
-            if outdated in self._kept:
+            if outdated is not None and outdated in self._kept:
                 self._drop(outdated)
         size = sum(_size(keys) + _size(values) for keys, values in layers)
         if size > self._most_bytes:
