@@ -26,6 +26,7 @@ FLOORS = {
     "policies": 2,
     "rollouts": 3,
     "envs": 4,
+    "vector": 5,
     "tasks": 6,
     "server": 7,
     "testing": 7,

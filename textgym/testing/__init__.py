@@ -10,7 +10,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from textgym.testing.conformance import CheckReport, RuleResult, RuleStatus, check_text_env
+    from textgym.testing.conformance import (
+        CheckReport,
+        RuleResult,
+        RuleStatus,
+        check_text_env,
+        check_vector_env,
+    )
     from textgym.testing.faulty_env import Fault, FaultyEnv, RawFaultyEnv
     from textgym.testing.mock_server import MockModelServer
     from textgym.testing.toy_tokenizer import ToyTokenizer
@@ -25,6 +31,7 @@ __all__ = [
     "RuleStatus",
     "ToyTokenizer",
     "check_text_env",
+    "check_vector_env",
 ]
 
 _HOMES = {
@@ -37,6 +44,7 @@ _HOMES = {
     "RuleStatus": "textgym.testing.conformance",
     "ToyTokenizer": "textgym.testing.toy_tokenizer",
     "check_text_env": "textgym.testing.conformance",
+    "check_vector_env": "textgym.testing.conformance",
 }
 """Public name -> module that defines it."""
 
