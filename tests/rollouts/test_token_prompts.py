@@ -227,6 +227,56 @@ def test_tool_messages_are_appended_in_order() -> None:
     assert between == [*results, toy_tokens.ROLES["assistant"]]
 
 
+class Naming(ToyTokenizer):
+    """Writes the name of the call that a tool message answers, which the call alone tells."""
+
+    def apply_chat_template(self, messages: Any, **kwargs: Any) -> Any:
+        names: dict[str, str] = {}
+        shown = []
+        for message in messages:
+            names |= {call["id"]: call["function"]["name"] for call in message.get("tool_calls") or ()}
+            if message["role"] == "tool":
+                message = {**message, "content": f"{names[message['tool_call_id']]}: {message['content']}"}
+            shown.append(message)
+        return super().apply_chat_template(shown, **kwargs)
+
+
+def test_tool_messages_get_the_names_of_the_calls_that_they_answer() -> None:
+    calls = tuple(textgym.ToolCall(id=name, name=name, arguments="{}") for name in ("add", "sub"))
+    policy = TokenIn(tool_calls=calls)
+    assert play(policy, env=lambda: ToolTalk(ROWS, max_turns=2), tokenizer=Naming()).error is None
+    shown = toy_tokens.decode(policy.prompts[1])
+    assert "add: result 0" in shown
+    assert "sub: result 1" in shown
+
+
+class Renderer:
+    """As of the renderers package: it has to know where the answer begins."""
+
+    def __init__(self) -> None:
+        self.completions: list[list[int]] = []
+
+    def render_ids(self, messages: Any, *, tools: Any = None, add_generation_prompt: bool = False) -> Any:
+        return toy_tokens.render(messages, tools)
+
+    def get_stop_token_ids(self) -> list[int]:
+        return [END]
+
+    def bridge_to_next_turn(self, prompt: Any, completion: Any, messages: Any, *, tools: Any = None) -> Any:
+        self.completions.append(completion)
+        if len(self.completions) == 2:
+            return None
+        return [*prompt, *completion, *toy_tokens.render(messages)]
+
+
+def test_a_renderer_continues_or_has_the_conversation_rendered_anew() -> None:
+    renderer, policy = Renderer(), TokenIn()
+    stream = play(policy, tokenizer=renderer).tokens
+    assert stream is not None
+    assert renderer.completions == [policy.answer] * 3
+    assert (stream.forks, stream.drifts, len(stream.steps)) == (1, 0, 4)
+
+
 def test_completion_mode_continues_the_bare_text() -> None:
     policy = TokenIn((72, 73))
     env = lambda: Talk(ROWS, max_turns=3, message_type="completion")  # noqa: E731

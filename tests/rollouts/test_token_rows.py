@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 
 from textgym.errors import NotTrainable
-from textgym.rollouts import Boundary, Failure, Step, Trajectory, token_rows
+from textgym.rollouts import Boundary, Failure, Run, Step, Trajectory, token_rows
 from textgym.tokens import TokenSpan, TokenStream
 
 
@@ -157,3 +158,20 @@ def test_rounding_above_zero_is_kept() -> None:
     (row,) = token_rows(trajectory(stream))
     assert row.logprobs is not None
     assert row.logprobs.tolist() == [float(np.float32(1e-6))]
+
+
+def test_rows_survive_the_run_directory_bit_for_bit(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    size = 200_000
+    logprobs = -rng.exponential(2.0, size).astype(np.float32)
+    logprobs[:4] = [-0.0, 0.0, -1e-45, np.finfo(np.float32).min]
+    stream = one()
+    stream.observe([*stream.ids.tolist(), 6], rng.integers(0, 2**31 - 1, size), logprobs)
+    stream.observe([7], [8], [-1.0])
+    Run([trajectory(stream)]).save(tmp_path / "run")
+    loaded = Run.load(tmp_path / "run")[0]
+    assert loaded.tokens == stream
+    for before, after in zip(token_rows(trajectory(stream)), token_rows(loaded), strict=True):
+        for name in ("prompt_ids", "completion_ids", "mask", "logprobs"):
+            assert getattr(after, name).tobytes() == getattr(before, name).tobytes()
+        assert after.spans == before.spans

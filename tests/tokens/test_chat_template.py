@@ -265,3 +265,30 @@ def test_copies_and_threads(template: ChatTemplate) -> None:
     for n, job in enumerate(jobs):
         once = [USER, *text(str(n)), END]
         assert job.result().tolist() == [*once * (n % 5 + 1), ASSISTANT]
+
+
+class Counting(ToyTokenizer):
+    """Counts what it is given to render and to encode."""
+
+    rendered = encoded = 0
+
+    def apply_chat_template(self, messages: Any, **kwargs: Any) -> Any:
+        self.rendered += len(messages)
+        return super().apply_chat_template(messages, **kwargs)
+
+    def encode(self, text: str, add_special_tokens: bool = False) -> list[int]:
+        self.encoded += len(text)
+        return super().encode(text, add_special_tokens)
+
+
+def test_the_work_of_a_turn_does_not_grow_with_the_conversation() -> None:
+    tokenizer = Counting()
+    template = ChatTemplate(tokenizer)
+    ids = template.initial([user("question")]).tolist()
+    work = []
+    for _ in range(20):
+        before = tokenizer.rendered, tokenizer.encoded
+        ids += [*text("some answer"), END]
+        ids += template.bridge(ids, [user("question")]).tolist()
+        work.append((tokenizer.rendered - before[0], tokenizer.encoded - before[1]))
+    assert len(set(work[1:])) == 1  # the first turn of a shape also checks that shape

@@ -199,3 +199,37 @@ def test_the_equality_is_no_empty_claim(make_tokenizer: Any) -> None:
     assert sum(play_user_turns(t, stop=True).grows for t in tokenizers) >= 55
     with_tools = [t for t, known in zip(tokenizers, templates, strict=True) if not known.bridges.tool]
     assert sum(play_tool_turn(t, stop=True).grows for t in with_tools) >= 46
+
+
+@each
+def test_several_tool_answers_at_once(path: Path, make_tokenizer: Any) -> None:
+    tokenizer = make_tokenizer(path.read_text("utf-8"))
+    template = ChatTemplate(tokenizer)
+    if template.bridges.tool:
+        return
+    answers = [said("tool", f"RESULT {n} here", tool_call_id=f"call_3_{n}") for n in range(3)]
+    calls = [{"id": f"call_3_{n}", "function": {"name": "search", "arguments": "{}"}} for n in range(3)]
+    text = tokenizer.decode(template.bridge([1], answers, tools=TOOLS, tool_calls=calls).tolist())
+    places = [text.find(f"RESULT {n} here") for n in range(3)]
+    assert places == sorted(places)
+    assert [text.count(f"RESULT {n} here") for n in range(3)] == [1, 1, 1]
+
+
+def test_a_close_of_two_tokens_and_what_comes_behind_a_close(make_tokenizer: Any) -> None:
+    (path,) = (path for path in FILES if path.stem == "cohere2")
+    tokenizer = make_tokenizer(path.read_text("utf-8"))
+    template, new = ChatTemplate(tokenizer), [said("user", "b")]
+    whole = template.bridge([1], new).tolist()
+    response, turn = tokenizer.convert_tokens_to_ids(["<|END_RESPONSE|>", "<|END_OF_TURN_TOKEN|>"])
+    assert whole[:2] == [response, turn]
+    assert template.bridge([1, response], new).tolist() == whole[1:]
+    assert template.bridge([1, response, turn], new).tolist() == whole[2:]
+    assert template.bridge([1, turn], new).tolist() == whole  # half a close is no close
+    (path,) = (path for path in FILES if path.stem == "qwen2_5")
+    tokenizer = make_tokenizer(path.read_text("utf-8"))
+    template = ChatTemplate(tokenizer)
+    whole = template.bridge([1], new).tolist()
+    end, line = whole[:2]
+    assert template.bridge([1, end], new).tolist() == whole[1:]
+    assert template.bridge([1, end, line], new).tolist() == whole[2:]  # the model went on for a token
+    assert template.bridge([1, line], new).tolist() == whole

@@ -33,7 +33,8 @@ fields: messages, prompt, completion, answer, reward, rewards, example_id, group
 steps, tokens, error, policy, policy_version, seconds. `prompt` is the first observation and `completion`
 the last answer; of several turns take `messages`, which has the whole conversation.
 
-`--to tokens` writes one training row a segment: prompt_ids, completion_ids, mask, logprobs, spans, rewards.
+`--to tokens` writes one training row a segment: prompt_ids, completion_ids, mask, logprobs, spans,
+rewards.
 
 examples:
   textgym export runs/math --only solved --out solved.jsonl

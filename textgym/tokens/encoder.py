@@ -86,12 +86,13 @@ class Encoder:
     def _is_blank(self, token: int) -> bool:
         known = self._blank.get(token)
         if known is None:
-            known = self._blank[token] = self._decoded(token).isspace()
+            # Twice, for some tokenizers drop the first space of a text.
+            known = self._blank[token] = not self._decoded(token, token).strip()
         return known
 
-    def _decoded(self, token: int) -> str:
+    def _decoded(self, *tokens: int) -> str:
         with _lock(self.tokenizer):
-            return str(self.tokenizer.decode([token]))
+            return str(self.tokenizer.decode(list(tokens)))
 
     def _encoded(self, text: str, begin: bool = False) -> list[int]:
         with _lock(self.tokenizer):

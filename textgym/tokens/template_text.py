@@ -85,7 +85,7 @@ class TemplateText:
         self._tokenizer = tokenizer
         self._arguments = dict(arguments)
         self._markers = [marker for marker in markers if marker]
-        self._checked: dict[tuple[Any, ...], str] = {}
+        self._checked: dict[tuple[Any, ...], int] = {}
         self._content, self._calls = _Content.TEXT, _Calls.NONE
         self._close = ""
         self.user_refusal = self._probe_content()
@@ -117,8 +117,7 @@ class TemplateText:
         calls = _answered(messages, tool_calls)
         if calls and self.tool_refusal:
             raise TemplateError(f"tool messages cannot follow an answer: {self.tool_refusal}")
-        self._check_shape(messages, tools, calls)
-        return self._behind(messages, tools, calls)
+        return self._behind(messages, tools, self._shown_calls(messages, tools, calls))
 
     @property
     def source(self) -> str:
@@ -182,17 +181,21 @@ class TemplateText:
             raise TemplateError("the template leaves out what an assistant message says")
         return text
 
-    def _check_shape(self, messages: list[Message], tools: Any, calls: Sequence[_Call]) -> None:
-        """Render marks instead of the contents once for each shape: none may be lost, moved or doubled."""
+    def _shown_calls(self, messages: list[Message], tools: Any, calls: list[_Call]) -> list[_Call]:
+        """The calls of the dummy answer: all; or the last or none, for templates that know no parallel calls.
+
+        Found out once for each shape of messages, with marks instead of contents.
+        """
         roles = tuple(message.get("role") for message in messages)
-        shape = (roles, bool(tools), self._content, self._calls)
-        refusal = self._checked.get(shape)
-        if refusal is None:
-            refusal = self._checked[shape] = self._refusal(messages, tools, calls)
-        if refusal:
-            raise TemplateError(
-                f"messages of {', '.join(map(str, roles))} cannot follow an answer: {refusal}"
-            )
+        choices = [calls, calls[-1:], []] if len(calls) > 1 else [calls]
+        shape = (roles, bool(tools))
+        if shape not in self._checked:
+            refusals = [self._refusal(messages, tools, choice) for choice in choices]
+            if "" not in refusals:
+                names = ", ".join(map(str, roles))
+                raise TemplateError(f"messages of {names} cannot follow an answer: {refusals[0]}")
+            self._checked[shape] = refusals.index("")
+        return choices[self._checked[shape]]
 
     def _refusal(self, messages: list[Message], tools: Any, calls: Sequence[_Call]) -> str:
         marks = [f"mark{number}x{_SENTINEL[6:]}" for number in range(len(messages))]
