@@ -23,9 +23,9 @@ from typing import Any, NoReturn, Self
 
 import numpy as np
 
-from textgym.errors import ConfigError, ContextOverflow, MissingExtra
+from textgym.errors import ConfigError, ContextOverflow
 from textgym.policies.decoding import Decoder, GrowingText, Job, Sampled, SamplingPlan, Token
-from textgym.tokens import ChatTemplate
+from textgym.policies.local_models import context_length_of, end_ids_of, load_model, template_of
 from textgym.types import Completion, CompletionRequest, Message, Sampling, Usage
 
 __all__ = ["TransformersPolicy"]
@@ -87,16 +87,16 @@ class TransformersPolicy:
         _check_counts(0, prefix_cache=prefix_cache)
         if max_context is not None:
             _check_counts(1, max_context=max_context)
-        self.model, self.tokenizer = _loaded(model, tokenizer, device, dtype)
+        self.model, self.tokenizer = load_model(model, tokenizer, device, dtype)
         self.name = name or str(getattr(self.model.config, "_name_or_path", "") or type(self.model).__name__)
         """The text that names this policy in records."""
         self.max_batch = max_batch
         self.sampling = sampling if sampling is not None else Sampling()
-        self.context_length = max_context if max_context is not None else _context_length(self.model)
+        self.context_length = max_context if max_context is not None else context_length_of(self.model)
         """Most tokens of prompt and completion together, or None where nobody knows."""
-        self.template = _template(template, self.tokenizer)
+        self.template = template_of(template, self.tokenizer)
         """Renders messages; None where there is no chat template."""
-        self.end_ids = _end_ids(self.model, self.tokenizer, self.template)
+        self.end_ids = end_ids_of(self.model, self.tokenizer, self.template)
         """Ids that end a completion: those of the generation config, the tokenizer and the chat template."""
         self._text_lock = (
             threading.Lock()
@@ -353,57 +353,3 @@ def _check_counts(least: int, **counts: int) -> None:
     for name, value in counts.items():
         if isinstance(value, bool) or not isinstance(value, int) or value < least:
             raise ConfigError(f"{name} is {value!r}: it must be a whole number of at least {least}")
-
-
-def _loaded(model: Any, tokenizer: Any, device: Any, dtype: Any) -> tuple[Any, Any]:
-    """Model and tokenizer, from wherever they are."""
-    try:
-        import torch
-        import transformers
-    except ImportError as error:
-        raise MissingExtra("TransformersPolicy needs torch and transformers", extra="transformers") from error
-    if isinstance(dtype, str):
-        dtype = getattr(torch, dtype, dtype)
-    if dtype is not None and not isinstance(dtype, torch.dtype):
-        raise ConfigError(f"dtype is {dtype!r}: it must be a torch dtype, like 'float32' or 'bfloat16'")
-    path = None if hasattr(model, "forward") else str(model)
-    if tokenizer is None and path is None:
-        raise ConfigError("tokenizer is missing: a loaded model needs TransformersPolicy(model, tokenizer)")
-    if tokenizer is None or not hasattr(tokenizer, "decode"):
-        tokenizer = _from(transformers.AutoTokenizer, path if tokenizer is None else tokenizer)
-    if path is not None:
-        model = _from(transformers.AutoModelForCausalLM, path, dtype=dtype or "auto")
-        model.eval()
-        device = device or ("cuda" if torch.cuda.is_available() else "cpu")
-    elif dtype is not None:
-        model.to(dtype)
-    if device is not None:
-        model.to(device)
-    return model, tokenizer
-
-
-def _from(kind: Any, path: Any, **options: Any) -> Any:
-    try:
-        return kind.from_pretrained(path, **options)
-    except (OSError, ValueError) as error:
-        reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
-        raise ConfigError(f"{str(path)!r} cannot be loaded: {reason}") from error
-
-
-def _context_length(model: Any) -> int | None:
-    config = model.config.get_text_config(decoder=True)
-    length = getattr(config, "max_position_embeddings", None)
-    return length if isinstance(length, int) and length > 0 else None
-
-
-def _template(template: Any, tokenizer: Any) -> ChatTemplate | None:
-    if template is None and not getattr(tokenizer, "chat_template", None):
-        return None
-    return ChatTemplate.of(tokenizer if template is None else template)
-
-
-def _end_ids(model: Any, tokenizer: Any, template: ChatTemplate | None) -> frozenset[int]:
-    stated = getattr(getattr(model, "generation_config", None), "eos_token_id", None)
-    several = list(stated) if isinstance(stated, list | tuple) else [stated]
-    several += [tokenizer.eos_token_id, *(template.stop_ids if template is not None else ())]
-    return frozenset(int(token) for token in several if token is not None)
