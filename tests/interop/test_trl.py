@@ -97,7 +97,6 @@ def train(folder: Path) -> Log:
             seed=seeds[::GROUP_SIZE],
             group_size=GROUP_SIZE,
             env_kwargs=ENV_KWARGS,
-            tokenizer=policy.template,
             sampling=SAMPLING,
         )
         rows = [row for trajectory in run for row in token_rows(trajectory)]

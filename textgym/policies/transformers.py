@@ -1,10 +1,10 @@
 """A policy that is a Hugging Face causal language model in this process, on CPU or GPU.
 
     policy = TransformersPolicy("path/to/model")
-    run = textgym.rollout("textgym/Echo-v0", policy, num_examples=8, group_size=4, tokenizer=policy.template)
+    run = textgym.rollout("textgym/Echo-v0", policy, num_examples=8, group_size=4)
 
-With ``tokenizer=policy.template`` every turn continues the very ids of the turns before; without it the policy
-renders the conversation anew each time, and an answer that does not survive that begins a new segment.
+The engine renders with the policy's ``template``, so that every turn continues the very ids of the turns before.
+Asked without ``prompt_ids``, the policy renders the conversation itself, anew each time.
 Concurrent requests are decoded together, in one thread, over one key-value cache. Invariant: a completion's
 ``prompt_token_ids`` and ``token_ids`` are exactly what the model read and what was drawn, the token that ended
 it included, and ``logprobs`` are those of the distribution that was drawn from, computed in float32. It trains
