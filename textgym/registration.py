@@ -16,6 +16,7 @@ NAMESPACE = "textgym"
 
 _ENTRY_POINTS = {
     "Countdown-v0": "textgym.tasks.countdown.env:CountdownEnv",
+    "DoubleCheck-v0": "textgym.tasks.double_check:DoubleCheckTaskEnv",
     "Echo-v0": "textgym.tasks.echo:EchoEnv",
     "GuessNumber-v0": "textgym.tasks.guess_number:GuessNumberEnv",
     "Math-v0": "textgym.tasks.math.env:MathEnv",

@@ -2,6 +2,7 @@
 
 from textgym.envs.chain import ChainEnv
 from textgym.envs.dataset_env import DatasetEnv
+from textgym.envs.double_check import DoubleCheckEnv
 from textgym.envs.mixture import MixtureEnv
 from textgym.envs.multi_turn import MultiTurnEnv
 from textgym.envs.single_turn import SingleTurnEnv
@@ -10,6 +11,7 @@ from textgym.envs.text_env import Ending, Opening, Reply, Setting, TextEnv
 __all__ = [
     "ChainEnv",
     "DatasetEnv",
+    "DoubleCheckEnv",
     "Ending",
     "MixtureEnv",
     "MultiTurnEnv",
