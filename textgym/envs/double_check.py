@@ -28,13 +28,13 @@ class DoubleCheckEnv(MultiTurnEnv):
 
     Args:
         dataset: As for ``DatasetEnv``, like all arguments that are not named here.
-        rubric: Judges the last answer. By default ``math_match`` as ``correct`` and the mean form of all answers as
-            ``format``, with ``weights``.
+        rubric: Judges the last answer. By default ``math_match`` as ``correct`` and the mean form of all
+            answers as ``format``, with ``weights``.
         parser: Finds the answer in a text; by default ``XMLParser(["think", "answer"])``.
         question: What is said to an answer.
         rounds: How often it is said.
-        weights: What ``correct`` and ``format`` earn in the default rubric; the return is between 0 and their sum, and
-            0 makes a metric. None is ``(1.0, 0.0)``; in verifiers 0.1 it was ``(1.0, 0.2)``.
+        weights: What ``correct`` and ``format`` earn in the default rubric; the return is between 0 and their
+            sum, and 0 makes a metric. None is ``(1.0, 0.0)``; in verifiers 0.1 it was ``(1.0, 0.2)``.
         **kwargs: As for ``DatasetEnv``.
 
     Raises:
@@ -129,7 +129,7 @@ def _checked_weights(weights: Any) -> tuple[float, float]:
     correct, form = map(float, weights)
     if not 0 <= form < correct:
         raise ConfigError(
-            f"weights are {weights!r}: the first must be above the second, and that at least 0, or a wrong answer in "
-            "good form would count as solved"
+            f"weights are {weights!r}: the first must be above the second, and that at least 0, or a wrong "
+            "answer in good form would count as solved"
         )
     return correct, form

@@ -17,9 +17,10 @@ from textgym.tasks.math.env import problems
 __all__ = ["DoubleCheckTaskEnv"]
 
 SYSTEM_PROMPT = (
-    "Solve the problem. Think step by step, then give the answer in \\boxed{{}}: one number, whole or a fraction like "
-    "3/4. {times} I shall ask you whether you are sure, whether you are right or not. Check your work, then give the "
-    "answer in \\boxed{{}} again, the same or a better one. Only the last one counts."
+    "Solve the problem. Think step by step, then give the answer in \\boxed{{}}: one number, whole or a "
+    "fraction like 3/4. {times} I shall ask you whether you are sure, whether you are right or not. Check "
+    "your work, then give the answer in \\boxed{{}} again, the same or a better one. Only the last one "
+    "counts."
 )
 
 
@@ -27,9 +28,9 @@ class DoubleCheckTaskEnv(DoubleCheckEnv):
     """Solve a math problem, be doubted, and answer once more.
 
     ## Description
-    The policy gets a problem of ``textgym/Math-v0``. After its answer, right or wrong, it is asked "Are you sure?",
-    and gives its final answer. A policy learns to check its work, and neither to cling to a wrong answer nor to
-    give up a right one.
+    The policy gets a problem of ``textgym/Math-v0``. After its answer, right or wrong, it is asked "Are you
+    sure?", and gives its final answer. A policy learns to check its work, and neither to cling to a wrong
+    answer nor to give up a right one.
 
     ## Action Space
     Text with the answer to the problem in ``\\boxed{…}``, in every round.
@@ -41,9 +42,9 @@ class DoubleCheckTaskEnv(DoubleCheckEnv):
     A problem drawn from the kinds at the given difficulty.
 
     ## Rewards
-    1 if the last box of the last answer holds a number equal to the answer (component ``correct``), else 0. Metrics:
-    ``kept`` (the first and the last answer are right), ``corrected`` (only the last one), ``spoiled`` (only the first
-    one), and ``format`` (the share of the answers with a box).
+    1 if the last box of the last answer holds a number equal to the answer (component ``correct``), else 0.
+    Metrics: ``kept`` (the first and the last answer are right), ``corrected`` (only the last one),
+    ``spoiled`` (only the first one), and ``format`` (the share of the answers with a box).
 
     ## Episode End
     Terminates with the answer of the last round.
