@@ -68,7 +68,11 @@ def test_the_scale_of_verifiers() -> None:
 
 def seen(messages: list[dict[str, Any]], completions: list[str], answer: str) -> dict[str, float]:
     own = [message["content"] for message in messages if message["role"] == "assistant"]
-    return {"right": float(completions[-1] == answer), "said": len(own) / 100, "last": own[-1] == completions[-1]}
+    return {
+        "right": float(completions[-1] == answer),
+        "said": len(own) / 100,
+        "last": own[-1] == completions[-1],
+    }
 
 
 async def later(completion: str, answer: str) -> bool:

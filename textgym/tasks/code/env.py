@@ -13,6 +13,7 @@ from textgym.datasets import GeneratedDataset
 from textgym.envs import MultiTurnEnv
 from textgym.errors import ConfigError
 from textgym.parsers import CodeParser, ParsedCode, XMLParser
+from textgym.parsers.fences import fenced_blocks
 from textgym.parsers.parser import Completed, final_text
 from textgym.rewards import Rubric
 from textgym.rewards.code import CodeOutcome, CodeTest, CodeVerdict, judge_code
@@ -171,7 +172,9 @@ class CodeEnv(MultiTurnEnv):
 
 
 class ProgramParser(CodeParser):
-    """The last block of Python between fences, else what is in ``<answer>`` tags, else the whole text.
+    """The program in a text: the last block of Python between fences, else the whole text.
+
+    Where there are ``<answer>`` tags, only what is in them counts, unless the fences are elsewhere.
 
     Example:
         >>> ProgramParser().parse_answer("<think>Easy.</think><answer>x = 1</answer>")
@@ -184,8 +187,10 @@ class ProgramParser(CodeParser):
     def parse(self, text: Completed) -> ParsedCode:
         """Find the program. As for ``CodeParser``."""
         whole = final_text(text)
-        tagged = None if "```" in whole or "~~~" in whole else XMLParser(["answer"]).parse(whole).answer
-        return super().parse(whole if tagged is None else tagged)
+        tagged = XMLParser(["answer"]).parse(whole).answer
+        if tagged is not None and (fenced_blocks(tagged) or not fenced_blocks(whole)):
+            return super().parse(tagged)
+        return super().parse(whole)
 
 
 def passed(state: dict[str, Any]) -> float:

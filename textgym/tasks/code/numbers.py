@@ -15,7 +15,7 @@ NUMBERS = Steps()
 """Name -> step."""
 
 
-@NUMBERS.add(k=range(-25, 46))
+@NUMBERS.add(k=range(-30, 51))
 def keep_above(x: list[int], k: int) -> list[int]:
     """Keep only the numbers that are greater than {k}."""
     return [v for v in x if v > k]
