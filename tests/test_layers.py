@@ -22,6 +22,7 @@ FLOORS = {
     "parsers": 1,
     "datasets": 1,
     "tokens": 1,
+    "sandbox": 1,
     "rewards": 2,
     "policies": 2,
     "rollouts": 3,

@@ -1,0 +1,48 @@
+"""``SandboxLimits``: how much of the machine one run may use.
+
+Invariant: every bound is positive and holds for each run by itself; what a session keeps between its runs counts, too.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, fields
+
+from textgym.errors import ConfigError
+
+__all__ = ["SandboxLimits"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SandboxLimits:
+    """Bounds of one run.
+
+    Raises:
+        ConfigError: A bound is not positive (``scratch_bytes`` may be 0), or ``seconds`` is not finite.
+    """
+
+    seconds: float = 10.0
+    """Time from when the code begins to when its process has ended; ``run`` may be given another."""
+    memory_bytes: int = 512 * 2**20
+    """Address space of the process, interpreter included (it takes some 50 MiB)."""
+    output_bytes: int = 64 * 2**10
+    """Standard output and standard error together; with more, the process is killed."""
+    result_bytes: int = 2**20
+    """Reports of a call, values included; with more, the process is killed."""
+    file_bytes: int = 16 * 2**20
+    """Longest file that can be written, where there is a scratch directory."""
+    open_files: int = 64
+    """Descriptors."""
+    threads: int = 32
+    """Threads, the main one included. None but that one where the kernel cannot count them (see the package)."""
+    scratch_bytes: int = 0
+    """Size of a file system of the process's own, which is its working directory; 0: nothing can be written."""
+    scratch_files: int = 256
+    """Files and directories that it can hold."""
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            least = 0 if field.name == "scratch_bytes" else 1e-9
+            if not (isinstance(value, (int, float)) and least <= value < math.inf):
+                raise ConfigError(f"SandboxLimits.{field.name} is {value!r}; allowed: a positive, finite number")
