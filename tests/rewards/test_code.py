@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from textgym.sandbox import CallOutcome, SandboxResult, SandboxStatus, shared
 
 from textgym.rewards.code import CodeOutcome, CodeTest, CodeVerdict, judge_code, same_json
+from textgym.sandbox import CallOutcome, SandboxResult, SandboxStatus, shared
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5),
@@ -36,7 +36,8 @@ def test_what_is_the_same_is_written_alike(one: Any, other: Any) -> None:
 
 @pytest.mark.parametrize(
     ("value", "expected"),
-    [(True, 1), (1, True), (1.0, 1), (1, 1.0), (0, False), (None, 0), ("1", 1), ([1], [True]), ([], {}), ([1], [1, 2]),
+    [(True, 1), (1, True), (1.0, 1), (1, 1.0), (0, False), (None, 0), ("1", 1), ([1], [True]), ([], {}), ([1],
+    [1, 2]),
      ({"a": 1}, {"a": 1.0}), ({"a": 1}, {"b": 1}), ("", []), ([[]], [])],
 )  # fmt: skip
 def test_types_count(value: Any, expected: Any) -> None:

@@ -142,7 +142,8 @@ def test_a_right_program_passes_however_it_is_written() -> None:
     env = CodeEnv()
     for text in (
         f"<think>Hm.</think>\n```python\n{program}\n```",
-        f"First try:\n```python\ndef solve(x):\n    return x\n```\nBetter:\n```py\n{program}\n```\nWhich prints\n```\n3\n```",
+        f"First try:\n```python\ndef solve(x):\n    return x\n```\nBetter:\n```py\n{program}\n```\nWhich "
+        "prints\n```\n3\n```",
         f"<think>solve it</think><answer>\n{program}\n</answer>",
         program,
         f"```python\n{program}",
@@ -177,10 +178,10 @@ def table(row: dict[str, Any]) -> str:
 
 
 CHEATS = {
-    "leaves at once": ("import sys\ndef solve(x): return 0\nsys.exit(0)", {"stopped"}),
+    "leaves at once": ("import sys\ndef solve(x): return 0\nsys.exit(0)", {"wrong"}),
     "leaves in the function": ("import sys\ndef solve(x): sys.exit(0)", {"raised", "stopped"}),
-    "_exit at once": ("import os\nprint('ALL TESTS PASSED', flush=True)\nos._exit(0)\ndef solve(x): pass", {"stopped"}),
-    "_exit in the function": ("import os\ndef solve(x):\n    print('ALL TESTS PASSED')\n    os._exit(0)", {"stopped"}),
+    "_exit at once": ("import os\nprint('ALL TESTS PASSED', flush=True)\nos._exit(0)\nsolve = len", {"stopped"}),
+    "_exit in the function": ("import os\ndef solve(x):\n    print('ALL PASSED')\n    os._exit(0)", {"stopped"}),
     "prints": ("def solve(x):\n    print('ALL TESTS PASSED')\n    print('reward = 1.0')", {"wrong"}),
     "is equal to everything": (
         "class Same(int):\n"
@@ -256,7 +257,8 @@ CHEATS = {
         "import os, json\n"
         "report = json.dumps({'status': 'ok', 'ok': True, 'passed': True, 'values': [[True, 0]] * 40}).encode()\n"
         "for fd in range(1, 64):\n"
-        "    for frame in (report, len(report).to_bytes(4, 'big') + report, len(report).to_bytes(8, 'little') + report):\n"
+        "    for head in (b'', len(report).to_bytes(4, 'big'), len(report).to_bytes(8, 'little')):\n"
+        "        frame = head + report\n"
         "        try: os.write(fd, frame)\n"
         "        except OSError: pass\n"
         "def solve(x): return None",
@@ -274,7 +276,7 @@ CHEATS = {
         {"wrong"},
     ),
     "pickles itself": (
-        "class Evil:\n    def __reduce__(self): return (print, ('ALL TESTS PASSED',))\ndef solve(x): return Evil()",
+        "class Evil:\n    def __reduce__(self): return (print, ('ALL PASSED',))\ndef solve(x): return Evil()",
         {"wrong", "raised"},
     ),
     "no number": ("def solve(x): return float('nan')", {"wrong", "raised"}),
@@ -289,10 +291,10 @@ CHEATS = {
     "loops outside": ("while True: pass\ndef solve(x): return 0", {"timeout"}),
     "sleeps": ("import time\ndef solve(x): time.sleep(60)", {"timeout"}),
     "needs memory": ("def solve(x): return len(bytearray(10**10))", {"memory", "raised", "stopped"}),
-    "fills memory": ("x = []\nwhile True: x.append(bytearray(10**7))\ndef solve(x): return 0", {"memory", "stopped"}),
+    "fills memory": ("x = []\nwhile True: x.append(bytearray(10**7))\nsolve = len", {"memory", "stopped"}),
     "floods": ("def solve(x):\n    while True: print('x' * 10**6)", {"output"}),
     "forks": ("import os\ndef solve(x):\n    while True: os.fork()", {"raised", "stopped", "timeout"}),
-    "kills": ("import os, signal\nos.kill(os.getppid(), 9)\ndef solve(x): return 0", {"raised", "stopped", "wrong"}),
+    "kills": ("import os\nos.kill(os.getppid(), 9)\ndef solve(x): return 0", {"raised", "stopped", "wrong"}),
     "kills all": ("import os\nos.kill(-1, 9)\ndef solve(x): return 0", {"raised", "stopped", "wrong"}),
     "no function": ("solver = 3", {"raised", "stopped"}),
     "no Python": ("solve the problem by thinking", {"raised"}),
@@ -322,7 +324,8 @@ def test_hard_coded_results_earn_nothing(kind: str) -> None:
         for program in (
             f"known = {known}\ndef solve(x): return known[repr(x)]",
             f"known = {known}\ndef solve(x): return known.get(repr(x), next(iter(known.values())))",
-            f"known = {{hash(k): v for k, v in {known}.items()}}\ndef solve(x): return known.get(hash(repr(x)), 0)",
+            f"known = {{hash(k): v for k, v in {known}.items()}}\n"
+            "def solve(x): return known.get(hash(repr(x)), 0)",
             "def solve(x): return x",
             f"def solve(x): return {row['info']['shown'][0]['expected']!r}",
         ):
@@ -377,7 +380,7 @@ def test_attempts() -> None:
     assert f"returned 'no', which is wrong; it has to return {first['expected']}" in told
     assert "2 attempts left" in told
     told = env.step("def solve(x):\n    while True: pass")[0]
-    assert "ran for too long" in told
+    assert "It ran for too long and was stopped." in told
     _, reward, terminated, _, info = env.step(env.oracle())
     assert (reward, terminated, info["stop_reason"], info["metrics"]["attempts"]) == (
         1.0,
@@ -433,8 +436,9 @@ def test_a_row_of_ones_own() -> None:
 
 @pytest.mark.parametrize(
     ("kwargs", "message"),
-    [({"difficulty": 6}, "difficulty is 6"), ({"attempts": 0}, "attempts is 0"), ({"kinds": "lists"}, "kinds holds"),
-     ({"code_timeout": 0}, "code_timeout is 0"), ({"split": "dev"}, "split is")],
+    [({"difficulty": 6}, "difficulty is 6"), ({"attempts": 0}, "attempts is 0"),
+     ({"kinds": "lists"}, "kinds holds"), ({"code_timeout": 0}, "code_timeout is 0"), ({"split": "dev"},
+     "split is")],
 )  # fmt: skip
 def test_unusable_arguments(kwargs: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message):

@@ -1,6 +1,7 @@
 """Environments: the contract (``TextEnv``) and the kinds built on it."""
 
 from textgym.envs.chain import ChainEnv
+from textgym.envs.code_math import CODE_MATH_PROMPT, CodeMathEnv
 from textgym.envs.dataset_env import DatasetEnv
 from textgym.envs.double_check import DoubleCheckEnv
 from textgym.envs.mixture import MixtureEnv
@@ -9,7 +10,9 @@ from textgym.envs.single_turn import SingleTurnEnv
 from textgym.envs.text_env import Ending, Opening, Reply, Setting, TextEnv
 
 __all__ = [
+    "CODE_MATH_PROMPT",
     "ChainEnv",
+    "CodeMathEnv",
     "DatasetEnv",
     "DoubleCheckEnv",
     "Ending",

@@ -21,7 +21,7 @@ from textgym.rewards import Rubric, math_match, mean_format
 from textgym.sandbox import Sandbox, SandboxResult, SandboxSession, SandboxStatus, shared
 from textgym.types import Message, StopReason
 
-__all__ = ["CODE_MATH_PROMPT", "CodeMathEnv"]
+__all__ = ["CODE_MATH_PROMPT", "CodeMathEnv", "executed_share", "runs_made"]
 
 CODE_MATH_PROMPT = (
     "Solve the problem. You can run Python to find the answer. In every turn think first, then either run a "
@@ -29,7 +29,8 @@ CODE_MATH_PROMPT = (
     "<think>\n...\n</think>\n<code>\nprint(6 * 7)\n</code>\n\n"
     "<think>\n...\n</think>\n<answer>\n42\n</answer>\n\n"
     "What the program prints comes back between <output> and </output>. {memory} It may run for {seconds:g} "
-    "seconds, without files or network. You have {turns}, and the last one has to give the answer."
+    "seconds, with the standard library and without files or network. You have {turns}, and the last one has "
+    "to give the answer."
 )
 """System prompt of ``CodeMathEnv``; its fields are filled from the arguments."""
 
@@ -37,8 +38,10 @@ _MEMORY = {
     False: "Every program runs by itself: names of earlier ones are gone.",
     True: "Names live on from one program to the next.",
 }
+_ENDED = frozenset({SandboxStatus.TIMEOUT, SandboxStatus.OUTPUT, SandboxStatus.KILLED})
+"""What a session does not survive."""
 _OPENING, _CLOSING = "<code>", "</code>"
-_ERROR_LINES = 6
+_ERROR_LINES = 12
 _ERROR_CHARACTERS = 1_000
 
 NEITHER = (
@@ -60,6 +63,8 @@ class CodeMathEnv(MultiTurnEnv):
     In each turn the policy writes ``<code>…</code>``, which is run and whose output comes back as
     ``<output>…</output>``, or ``<answer>…</answer>``, which ends the episode. Errors come back as ``Error:
     …`` with the last lines of the traceback, or with the limit that was reached.
+
+    The reward is 1 for a right answer, else 0, unless ``weights`` or a rubric says otherwise.
 
     Every program runs in a process of its own. With ``persistent=True`` an episode has one session, in which names
     live on; a copy of the environment runs the same programs again before its next one, so it stands where the
@@ -85,7 +90,7 @@ class CodeMathEnv(MultiTurnEnv):
 
     Raises:
         ConfigError: An argument is unusable.
-        SandboxUnavailable: This machine cannot run code safely; raised when code is to run.
+        SandboxUnavailable: This machine cannot run code safely.
     """
 
     def __init__(
@@ -132,6 +137,7 @@ class CodeMathEnv(MultiTurnEnv):
         self._sandbox = sandbox
         self._session: SandboxSession | None = None
         self._log: list[str] = []
+        _ = self.sandbox.backend  # says at once if there is none
 
     @property
     def sandbox(self) -> Sandbox:
@@ -181,6 +187,7 @@ class CodeMathEnv(MultiTurnEnv):
 
     def _trouble(self, result: SandboxResult) -> str:
         limits = self.sandbox.limits
+        forgotten = FORGOTTEN if self.persistent and result.status in _ENDED else ""
         match result.status:
             case SandboxStatus.ERROR:
                 return f"Error: {_last_lines(result.stderr)}"
@@ -192,7 +199,7 @@ class CodeMathEnv(MultiTurnEnv):
                 what = f"printed more than {limits.output_bytes >> 10} KiB"
             case _:
                 what = "crashed or did something that is not allowed"
-        return f"Error: the program {what} and was stopped.{FORGOTTEN if self.persistent else ''}"
+        return f"Error: the program {what} and was stopped.{forgotten}"
 
     # The session.
 
@@ -202,10 +209,10 @@ class CodeMathEnv(MultiTurnEnv):
             for earlier in self._log:
                 await self._session.arun(earlier, timeout=self.code_timeout)
         result = await self._session.arun(program, timeout=self.code_timeout)
-        if result.status in (SandboxStatus.OK, SandboxStatus.ERROR):
-            self._log.append(program)
-        else:
+        if result.status in _ENDED:
             self._leave()
+        else:
+            self._log.append(program)
         return result
 
     def _leave(self) -> None:
@@ -219,8 +226,13 @@ class CodeMathEnv(MultiTurnEnv):
         self._leave()
         super().close()
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
+        """A copy without the session, which it makes anew from the log."""
+        memo[id(self._session)] = None
+        return super().__deepcopy__(memo)
+
     def __getstate__(self) -> dict[str, Any]:
-        """Everything but the session, which a copy makes anew from the log."""
+        """Everything but the session, as in a copy."""
         return {**self.__dict__, "_session": None}
 
     # The end.
@@ -242,8 +254,8 @@ class CodeMathEnv(MultiTurnEnv):
         """Whether the answer is right, whatever form and code earned."""
         if self._weights is None or self.success_threshold is not None:
             return super().success(trajectory)
-        earned = None if trajectory.reward is None else trajectory.rewards.get("correct")
-        return earned is not None and earned >= self._weights[0] - 1e-9
+        earned = sum(step.rewards.get("correct", 0.0) for step in trajectory.steps)
+        return trajectory.reward is not None and earned >= self._weights[0] - 1e-9
 
     def oracle(self) -> str | None:
         """The row's program, or one that prints the answer, and then the answer; None without one."""
@@ -297,9 +309,10 @@ def _output(text: str) -> str:
 
 def _last_lines(stderr: str) -> str:
     """The end of a traceback."""
-    lines = stderr.strip().splitlines()[-_ERROR_LINES:]
-    text = "\n".join(lines)[-_ERROR_CHARACTERS:]
-    return text or "the program failed without a message"
+    text = stderr.strip()
+    lines = text.splitlines()
+    end = "\n".join(lines[-_ERROR_LINES:])[-_ERROR_CHARACTERS:]
+    return (end if end == text else f"[…]\n{end}") or "the program failed without a message"
 
 
 def _default_rubric(parser: XMLParser, weights: Any) -> Rubric:

@@ -71,7 +71,7 @@ class CodeVerdict:
     calls: tuple[CallOutcome, ...] = ()
     """What the calls gave, in order; fewer than tests if the program did not get so far."""
     detail: str = ""
-    """The end of the error output."""
+    """The end of the error output, where the program as a whole failed."""
 
 
 async def judge_code(
@@ -100,6 +100,7 @@ async def judge_code(
         for index, test in enumerate(tests)
     )
     outcome = _OUTCOMES.get(result.status)
+    detail = "" if outcome is None else result.stderr.strip()[-500:]
     if outcome is None:
         if len(calls) < len(tests):
             outcome = CodeOutcome.STOPPED
@@ -107,7 +108,7 @@ async def judge_code(
             outcome = CodeOutcome.RAISED
         else:
             outcome = CodeOutcome.PASSED if all(passed) else CodeOutcome.WRONG
-    return CodeVerdict(outcome=outcome, passed=passed, calls=calls, detail=result.stderr.strip()[-500:])
+    return CodeVerdict(outcome=outcome, passed=passed, calls=calls, detail=detail)
 
 
 def same_json(value: Any, expected: Any) -> bool:

@@ -77,7 +77,7 @@ class CodeEnv(MultiTurnEnv):
 
     Raises:
         ConfigError: An argument is unusable.
-        SandboxUnavailable: This machine cannot run code safely; raised when code is to run.
+        SandboxUnavailable: This machine cannot run code safely.
     """
 
     def __init__(
@@ -124,6 +124,7 @@ class CodeEnv(MultiTurnEnv):
         )
         self.code_timeout = float(code_timeout)
         self._sandbox = sandbox
+        _ = self.sandbox.backend  # says at once if there is none
 
     @property
     def sandbox(self) -> Sandbox:

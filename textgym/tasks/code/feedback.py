@@ -17,10 +17,10 @@ _LONGEST = 300
 """Longest value or error that is told, in characters."""
 
 _WHOLE = {
-    CodeOutcome.TIMEOUT: "it ran for too long and was stopped",
-    CodeOutcome.MEMORY: "it needed too much memory and was stopped",
-    CodeOutcome.OUTPUT: "it printed too much and was stopped",
-    CodeOutcome.STOPPED: "it ended before all calls were made",
+    CodeOutcome.TIMEOUT: "ran for too long and was stopped",
+    CodeOutcome.MEMORY: "needed too much memory and was stopped",
+    CodeOutcome.OUTPUT: "printed too much and was stopped",
+    CodeOutcome.STOPPED: "ended before all calls were made",
 }
 
 
@@ -41,31 +41,29 @@ def feedback(
         return (
             f"I see no program that defines {function}. Give the whole program in one ```python block. {rest}"
         )
-    tests = [*shown, *hidden]
-    first = verdict.passed.index(False)
     examples, others = sum(verdict.passed[: len(shown)]), sum(verdict.passed[len(shown) :])
     lines = [
         f"The program passes {examples} of {len(shown)} examples and {others} of {len(hidden)} hidden tests.",
-        *_trouble(verdict, function, tests[first], first, first < len(shown)),
+        _trouble(verdict, function, shown, hidden),
         f"Give the whole program again. {rest}",
     ]
     return "\n".join(lines)
 
 
-def _trouble(verdict: CodeVerdict, function: str, test: CodeTest, index: int, is_shown: bool) -> list[str]:
-    """What went wrong first."""
-    call = _cut(called(function, test.arguments))
-    wanted = f"; it has to return {test.expected!r}" if is_shown else ""
-    if index < len(verdict.calls):
-        outcome = verdict.calls[index]
-        if outcome.ok:
-            return [f"{call} returned {_cut(repr(outcome.value))}, which is wrong{wanted}."]
-        return [f"{call} failed with {_cut(outcome.error)}{wanted}."]
+def _trouble(
+    verdict: CodeVerdict, function: str, shown: Sequence[CodeTest], hidden: Sequence[CodeTest]
+) -> str:
+    """What went wrong with the program, or with the first test that failed."""
     if verdict.outcome in _WHOLE:
-        return [
-            f"In {call}: {_WHOLE[verdict.outcome]}." if index else f"First of all, {_WHOLE[verdict.outcome]}."
-        ]
-    return [f"It could not be run: {_cut(verdict.detail)}" if verdict.detail else "It could not be run."]
+        return f"It {_WHOLE[verdict.outcome]}."
+    if verdict.detail or not verdict.calls:
+        return f"It could not be run: {_cut(verdict.detail.splitlines()[-1]) if verdict.detail else 'no function'}"
+    index = verdict.passed.index(False)
+    test, outcome = [*shown, *hidden][index], verdict.calls[index]
+    call = _cut(called(function, test.arguments))
+    made = f"returned {_cut(repr(outcome.value))}" if outcome.ok else f"failed with {_cut(outcome.error)}"
+    wanted = f"; it has to return {test.expected!r}" if index < len(shown) else ""
+    return f"{call} {made}, which is wrong{wanted}."
 
 
 def _cut(text: str) -> str:

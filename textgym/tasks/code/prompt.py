@@ -28,7 +28,7 @@ SYSTEM_PROMPT = (
     "```python\n...\n```\n"
     "I call the function with the inputs of hidden tests, unusual ones such as empty ones among them. Every "
     "result has to be right, in its value and in its type: 1.0 or True is not 1. The program may run for "
-    "{seconds:g} seconds, without files or network.{attempts}"
+    "{seconds:g} seconds, with the standard library and without files or network.{attempts}"
 )
 """First message of every episode."""
 

@@ -13,6 +13,7 @@ from textgym.envs.code_math import CodeMathEnv, executed_share, runs_made
 from textgym.errors import ConfigError
 from textgym.parsers import XMLParser
 from textgym.rewards import Rubric, mean_format, number_match
+from textgym.sandbox import Sandbox
 from textgym.tasks.code_math.generator import DIFFICULTIES, FAMILIES, KINDS, Computations, expand
 
 __all__ = ["CodeMathTaskEnv"]
@@ -62,11 +63,12 @@ class CodeMathTaskEnv(CodeMathEnv):
         persistent: Whether names live on from one program to the next.
         code_timeout: Seconds that a program may run.
         split: ``"train"``, ``"test"`` (disjoint), or None for both.
+        sandbox: Where programs run; by default the sandbox that the process shares.
         render_mode: None, ``"ansi"`` or ``"human"``.
 
     Raises:
         ConfigError: An argument is unusable.
-        SandboxUnavailable: This machine cannot run code safely; raised when code is to run.
+        SandboxUnavailable: This machine cannot run code safely.
     """
 
     def __init__(
@@ -77,6 +79,7 @@ class CodeMathTaskEnv(CodeMathEnv):
         persistent: bool = False,
         code_timeout: float = 10.0,
         split: Literal["train", "test"] | None = "train",
+        sandbox: Sandbox | None = None,
         render_mode: str | None = None,
     ) -> None:
         if isinstance(difficulty, bool) or difficulty not in DIFFICULTIES:
@@ -96,6 +99,7 @@ class CodeMathTaskEnv(CodeMathEnv):
             GeneratedDataset(make, split=split, name=f"code-math-{difficulty}"),
             rubric,
             parser,
+            sandbox=sandbox,
             persistent=persistent,
             max_turns=max_turns,
             code_timeout=code_timeout,
