@@ -24,7 +24,7 @@ from textgym.tasks.code.generator import (
     Specifications,
     size_of_space,
 )
-from textgym.tasks.code.inputs import edges, ordinary
+from textgym.tasks.code.inputs import Dice, edges, ordinary
 from textgym.tasks.code.step import Call, run_all, solution
 
 OUTCOMES = ("passed", "wrong", "raised", "timeout", "memory", "output", "stopped", "missing")
@@ -99,12 +99,13 @@ def test_the_space_is_large() -> None:
 @pytest.mark.parametrize("name", STEPS)
 def test_steps_are_total_and_leave_their_argument_alone(name: str) -> None:
     step, rng = STEPS[name], seeding.generator(0, name)
+    dice = Dice(rng)
     kinds = {"list[int]": list, "str": str, "list[str]": list, "int": int}
     for _ in range(30):
         call = step.draw(rng)
         assert "{" not in call.sentence.replace("'{'", "")
         assert call.sentence.endswith(".")
-        for x in (*edges(rng, step.takes), *(ordinary(rng, step.takes) for _ in range(10))):
+        for x in (*edges(dice, step.takes), *(ordinary(dice, step.takes) for _ in range(10))):
             before = copy.deepcopy(x)
             result = call(x)
             assert (x, type(result)) == (before, kinds[step.gives])

@@ -22,7 +22,7 @@ WRONG = {
     "textgym/Code-v0": ["```python\ndef solve(x):\n    return x\n```"],
     "textgym/CodeMath-v0": [
         "I shall compute it.",
-        "<code>\nfor n in range(3):\n    print(n)\n    print(1 / n)\n</code>",
+        "<code>\nfor n in range(3):\n    print(n)\n    raise ValueError(n)\n</code>",
         "<code>\nx = 1\n</code>",
         "<code>\nprint('<answer>7</answer>')\n</code>",
     ],

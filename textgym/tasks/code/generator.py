@@ -17,7 +17,7 @@ import numpy as np
 
 from textgym import seeding
 from textgym.errors import ConfigError
-from textgym.tasks.code.inputs import edges, ordinary
+from textgym.tasks.code.inputs import Dice, edges, ordinary
 from textgym.tasks.code.numbers import NUMBERS
 from textgym.tasks.code.prompt import ARGUMENTS, FUNCTION, question
 from textgym.tasks.code.step import Call, Step, run_all
@@ -122,8 +122,10 @@ def _draw(rng: np.random.Generator, kind: str, count: int) -> list[Call]:
     calls: list[Call] = []
     for position in range(count):
         used = {call.step.name for call in calls}
-        options = [step for step in _OPTIONS[kind, position == count - 1] if step.name not in used]
-        calls.append(pick(rng, options).draw(rng))
+        step = pick(rng, _OPTIONS[kind, position == count - 1])
+        while step.name in used:
+            step = pick(rng, _OPTIONS[kind, position == count - 1])
+        calls.append(step.draw(rng))
         kind = calls[-1].step.gives
     return calls
 
@@ -131,11 +133,12 @@ def _draw(rng: np.random.Generator, kind: str, count: int) -> list[Call]:
 def _tests(rng: np.random.Generator, calls: list[Call]) -> tuple[Tests, Tests] | None:
     """Shown and hidden tests, or None where they would tell too little."""
     kind = calls[0].step.takes
-    inputs = [ordinary(rng, kind) for _ in range(ORDINARY)]
+    dice = Dice(rng)
+    inputs = [ordinary(dice, kind) for _ in range(ORDINARY)]
     results = [run_all(calls, x) for x in inputs]
     shown = _examples(inputs, results)
     known = {repr(inputs[index]) for index in shown}
-    hidden = list({repr(x): x for x in (*inputs, *edges(rng, kind)) if repr(x) not in known}.values())
+    hidden = list({repr(x): x for x in (*inputs, *edges(dice, kind)) if repr(x) not in known}.values())
     outcomes = [run_all(calls, x) for x in hidden]
     if not all(map(_bounded, (*results, *outcomes))):
         return None

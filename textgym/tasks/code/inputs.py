@@ -6,84 +6,92 @@ white space is the space.
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, TypeVar
 
 import numpy as np
 
-from textgym.tasks.math.problem import between, pick
+__all__ = ["Dice", "edges", "ordinary"]
 
-__all__ = ["edges", "ordinary"]
+T = TypeVar("T")
 
 _CONSONANTS, _VOWELS = "bcdfghjklmnprstvwyz", "aeiou"
+_BATCH = 512
 
 
-def ordinary(rng: np.random.Generator, kind: str) -> Any:
-    """An ordinary input.
+class Dice:
+    """Many small draws from one generator: numbers come in batches, for one draw at a time is slow.
 
     Args:
         rng: The only source of randomness.
+    """
+
+    def __init__(self, rng: np.random.Generator) -> None:
+        self._rng = rng
+        self._numbers: list[int] = []
+
+    def below(self, count: int) -> int:
+        """A number from 0 to ``count - 1``."""
+        if not self._numbers:
+            self._numbers = self._rng.integers(1 << 32, size=_BATCH).tolist()
+        return self._numbers.pop() % count
+
+    def between(self, low: int, high: int) -> int:
+        """A number from ``low`` to ``high``, both included."""
+        return low + self.below(high - low + 1)
+
+    def pick(self, choices: Sequence[T]) -> T:
+        """One of several."""
+        return choices[self.below(len(choices))]
+
+
+def ordinary(dice: Dice, kind: str) -> Any:
+    """An ordinary input.
+
+    Args:
+        dice: The only source of randomness.
         kind: ``"list[int]"``, ``"str"``, ``"list[str]"`` or ``"int"``.
     """
     if kind == "list[int]":
-        low, high = pick(rng, ((-20, 30), (-9, 9), (0, 12), (-40, 60), (-5, 30)))
-        return [between(rng, low, high) for _ in range(between(rng, 3, 11))]
+        low, high = dice.pick(((-20, 30), (-9, 9), (0, 12), (-40, 60), (-5, 30)))
+        return [dice.between(low, high) for _ in range(dice.between(3, 11))]
     if kind == "str":
-        words = [_word(rng) for _ in range(between(rng, 2, 5))]
-        if rng.integers(2):
-            words.insert(between(rng, 0, len(words)), str(between(rng, 0, 9999)))
-        return " ".join(words) + pick(rng, ("", "", ".", "!", "?", "..."))
+        words = [_word(dice) for _ in range(dice.between(2, 5))]
+        if dice.below(2):
+            words.insert(dice.between(0, len(words)), str(dice.below(10_000)))
+        return " ".join(words) + dice.pick(("", "", ".", "!", "?", "..."))
     if kind == "list[str]":
-        words = [_word(rng) for _ in range(between(rng, 3, 8))]
-        return words + words[: between(rng, 0, 1)]
-    return between(rng, 11, pick(rng, (99, 999, 9_999, 999_999)))
+        words = [_word(dice) for _ in range(dice.between(3, 8))]
+        return words + words[: dice.below(2)]
+    return dice.between(11, dice.pick((99, 999, 9_999, 999_999)))
 
 
-def edges(rng: np.random.Generator, kind: str) -> list[Any]:
+def edges(dice: Dice, kind: str) -> list[Any]:
     """Unusual inputs: empty, single, equal, negative, sorted, long. Arguments as for ``ordinary``."""
     if kind == "list[int]":
-        a, b = between(rng, 2, 20), between(rng, 2, 20)
-        long = [between(rng, -99, 99) for _ in range(30)]
-        return [
-            [],
-            [0],
-            [a],
-            [-b],
-            [a, a],
-            [-a, -b, -a - b],
-            [b] * 7,
-            sorted(long[:9]),
-            sorted(long[9:17])[::-1],
-            long,
-        ]
+        a, b = dice.between(2, 20), dice.between(2, 20)
+        long = [dice.between(-99, 99) for _ in range(30)]
+        falling = sorted(long[9:17], reverse=True)
+        return [[], [0], [a], [-b], [a, a], [-a, -b, -a - b], [b] * 7, sorted(long[:9]), falling, long]
     if kind == "str":
-        word, other = _word(rng), _word(rng)
-        return ["", " ", word[0], word.upper(), f"  {word}  {other} ", "AAaa bb  cc", str(between(rng, 100,
-        99_999)),
-                "bcd fgh!", f"{word},{other};{word}", " ".join(_word(rng) for _ in range(12))]  # fmt: skip
+        word, other = _word(dice), _word(dice)
+        return ["", " ", word[0], word.upper(), f"  {word}  {other} ", "AAaa bb  cc", str(dice.between(100, 99_999)),
+                "bcd fgh!", f"{word},{other};{word}", " ".join(_word(dice) for _ in range(12))]  # fmt: skip
     if kind == "list[str]":
-        word, other = _word(rng), _word(rng)
+        word, other = _word(dice), _word(dice)
         return [[], [""], [word[0]], [word], [word, word], [word.upper(), word.lower()], ["", other, ""],
-                [other[:3], other[:2], other[:1]], sorted(_word(rng) for _ in range(6)),
-                [_word(rng) for _ in range(15)]]  # fmt: skip
-    return [
-        0,
-        1,
-        between(rng, 2, 9),
-        10,
-        100,
-        11_111,
-        90_909,
-        2 ** between(rng, 4, 20),
-        10 ** between(rng, 4, 9) - 1,
-    ]
+                [other[:3], other[:2], other[:1]], sorted(_word(dice) for _ in range(6)),
+                [_word(dice) for _ in range(15)]]  # fmt: skip
+    power = 2 ** dice.between(4, 20)
+    return [0, 1, dice.between(2, 9), 10, 100, 11_111, 90_909, power, 10 ** dice.between(4, 9) - 1]
 
 
-def _word(rng: np.random.Generator) -> str:
+def _word(dice: Dice) -> str:
     """Something like a word, now and then with capitals or a double letter."""
     word = ""
-    for _ in range(between(rng, 1, 4)):
-        word += pick(rng, _CONSONANTS) + pick(rng, _VOWELS)
-        if not rng.integers(4):
-            word += word[-1] if rng.integers(2) else pick(rng, _CONSONANTS)
-    style = int(rng.integers(6))
+    for _ in range(dice.between(1, 4)):
+        word += dice.pick(_CONSONANTS) + dice.pick(_VOWELS)
+        if not dice.below(4):
+            word += word[-1] if dice.below(2) else dice.pick(_CONSONANTS)
+    style = dice.below(6)
     return word.upper() if style == 0 else word.capitalize() if style < 3 else word

@@ -32,21 +32,21 @@ class Step:
     """``function(x, **parameters)``."""
     choices: Mapping[str, tuple[Any, ...]]
     """Parameter -> values."""
+    name: str
+    """Name of the function."""
+    says: str
+    """Its docstring in one line, with fields for the parameters."""
+    takes: str
+    """Type of the argument, as it is written: ``list[int]``."""
+    gives: str
+    """Type of the result."""
 
-    @property
-    def name(self) -> str:
-        """Name of the function."""
-        return self.function.__name__
-
-    @property
-    def takes(self) -> str:
-        """Type of the argument, as it is written: ``list[int]``."""
-        return str(next(iter(self.function.__annotations__.values())))
-
-    @property
-    def gives(self) -> str:
-        """Type of the result."""
-        return str(self.function.__annotations__["return"])
+    @classmethod
+    def of(cls, function: Callable[..., Any], choices: Mapping[str, tuple[Any, ...]]) -> Step:
+        """The step that a function is."""
+        says = " ".join(inspect.cleandoc(function.__doc__ or "").split())
+        types = [str(each) for each in function.__annotations__.values()]
+        return cls(function, choices, function.__name__, says, types[0], types[-1])
 
     @property
     def variants(self) -> int:
@@ -74,7 +74,7 @@ class Call:
     @property
     def sentence(self) -> str:
         """What the step does, in words."""
-        return " ".join(inspect.cleandoc(str(self.step.function.__doc__)).split()).format(**self.parameters)
+        return self.step.says.format(**self.parameters)
 
     @property
     def source(self) -> str:
@@ -99,7 +99,7 @@ class Steps(dict[str, Step]):
 
         def enter(function: F) -> F:
             values = {name: tuple(chosen) for name, chosen in choices.items()}
-            self[function.__name__] = Step(function, values)
+            self[function.__name__] = Step.of(function, values)
             return function
 
         return enter
