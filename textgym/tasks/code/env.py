@@ -208,7 +208,7 @@ def passed_share(state: dict[str, Any]) -> float:
 def tests_passed(state: dict[str, Any]) -> float:
     """Share of the hidden tests that passed."""
     hidden = state["verdict"].passed[len(state["shown"]) :]
-    return sum(hidden) / len(state["hidden"])
+    return float(sum(hidden) / len(state["hidden"]))
 
 
 def attempts_made(completions: list[str]) -> float:

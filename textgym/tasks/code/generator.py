@@ -165,7 +165,7 @@ def _matters(calls: list[Call], index: int, inputs: list[Any], outcomes: list[An
         return True
     without = [*calls[:index], *calls[index + 1 :]]
     changed = (run_all(without, x) != y for x, y in zip(inputs, outcomes, strict=True))
-    return sum(changed) >= TELLING
+    return bool(sum(changed) >= TELLING)
 
 
 def _bounded(value: Any) -> bool:

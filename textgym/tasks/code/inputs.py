@@ -15,7 +15,12 @@ __all__ = ["Dice", "edges", "ordinary"]
 
 T = TypeVar("T")
 
-_CONSONANTS, _VOWELS = "bcdfghjklmnprstvwyz", "aeiou"
+_SYLLABLES = tuple(
+    start + vowel + end
+    for start in "bcdfghjklmnprstvwyz"
+    for vowel in "aeiou"
+    for end in ("", "", "", "", "", "", vowel, "n", "l", "s")
+)
 _BATCH = 512
 
 
@@ -75,8 +80,9 @@ def edges(dice: Dice, kind: str) -> list[Any]:
         return [[], [0], [a], [-b], [a, a], [-a, -b, -a - b], [b] * 7, sorted(long[:9]), falling, long]
     if kind == "str":
         word, other = _word(dice), _word(dice)
-        return ["", " ", word[0], word.upper(), f"  {word}  {other} ", "AAaa bb  cc", str(dice.between(100, 99_999)),
-                "bcd fgh!", f"{word},{other};{word}", " ".join(_word(dice) for _ in range(12))]  # fmt: skip
+        number, long = str(dice.between(100, 99_999)), " ".join(_word(dice) for _ in range(12))
+        return ["", " ", word[0], word.upper(), f"  {word}  {other} ", "AAaa bb  cc", number, "bcd fgh!",
+                f"{word},{other};{word}", long]  # fmt: skip
     if kind == "list[str]":
         word, other = _word(dice), _word(dice)
         return [[], [""], [word[0]], [word], [word, word], [word.upper(), word.lower()], ["", other, ""],
@@ -87,11 +93,7 @@ def edges(dice: Dice, kind: str) -> list[Any]:
 
 
 def _word(dice: Dice) -> str:
-    """Something like a word, now and then with capitals or a double letter."""
-    word = ""
-    for _ in range(dice.between(1, 4)):
-        word += dice.pick(_CONSONANTS) + dice.pick(_VOWELS)
-        if not dice.below(4):
-            word += word[-1] if dice.below(2) else dice.pick(_CONSONANTS)
+    """Something like a word, now and then with capitals."""
+    word = "".join([dice.pick(_SYLLABLES) for _ in range(dice.between(1, 4))])
     style = dice.below(6)
     return word.upper() if style == 0 else word.capitalize() if style < 3 else word
