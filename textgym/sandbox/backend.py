@@ -1,6 +1,7 @@
 """``Backend``: the ways to isolate, strongest first.
 
-Invariant: each but the last applies seccomp, resource limits and ``no_new_privs``, and Landlock where the kernel has it.
+Invariant: each but the last applies seccomp, resource limits and ``no_new_privs``, and Landlock where the
+kernel has it.
 """
 
 from __future__ import annotations

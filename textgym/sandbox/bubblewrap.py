@@ -1,7 +1,8 @@
 """The command that puts a zygote behind bubblewrap.
 
-Invariant: everything is unshared and only the view is bound, read-only; the zygote is the first process of its pid
-namespace and dies with the process that started it. Whether this works on a machine is known only by running it.
+Invariant: everything is unshared and only the view is bound, read-only; the zygote is the first process of its
+pid namespace and dies with the process that started it. Whether this works on a machine is known only by
+running it.
 """
 
 from __future__ import annotations
@@ -23,7 +24,9 @@ _INSIDE = "1000"
 
 def find() -> str | None:
     """The path of ``bwrap``, or None."""
-    return shutil.which("bwrap", path=f"{os.environ.get('PATH', '')}{os.pathsep}/usr/bin{os.pathsep}/usr/local/bin")
+    return shutil.which(
+        "bwrap", path=f"{os.environ.get('PATH', '')}{os.pathsep}/usr/bin{os.pathsep}/usr/local/bin"
+    )
 
 
 def command(bwrap: str, view: View, scratch: str, program: Sequence[str]) -> list[str]:
@@ -39,17 +42,17 @@ def command(bwrap: str, view: View, scratch: str, program: Sequence[str]) -> lis
         Its words.
     """
     words = [bwrap, *_UNSHARED, "--die-with-parent", "--as-pid-1", "--new-session", "--cap-drop", "ALL"]
-    if os.getuid() == 0:
-        kept = (*_KEPT_BY_ROOT, "CAP_SYS_ADMIN") if scratch else _KEPT_BY_ROOT
-        for name in kept:
-            words += ["--cap-add", name]
-    else:
+    root = os.getuid() == 0
+    for name in (*(_KEPT_BY_ROOT if root else ()), *(["CAP_SYS_ADMIN"] if scratch else [])):
+        words += ["--cap-add", name]
+    if not root:
         words += ["--unshare-user", "--uid", _INSIDE, "--gid", _INSIDE]
     words += ["--hostname", "sandbox"]
     # Named, they can be entered by all users; bwrap keeps those that it adds by itself for the first user.
-    for path in sorted({str(parent) for path in (*view.directories, *view.files) for parent in Path(path).parents}):
-        words += ["--dir", path]
-    for path in (*view.directories, *view.files):
+    shown = (*view.directories, *view.files)
+    for parent in sorted({str(each) for path in shown for each in Path(path).parents}):
+        words += ["--dir", parent]
+    for path in shown:
         words += ["--ro-bind", path, path]
     for path in view.devices:
         words += ["--dev-bind", path, path]

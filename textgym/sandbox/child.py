@@ -1,7 +1,8 @@
 """A child of the zygote as the pool sees it: what it has written, and what that amounts to.
 
-Invariant: nothing that comes from it is trusted. What is kept is bounded by the limits, a report that is malformed or
-repeats another nonce is no report, and the verdict is that of the clock, the bounds and the exit status first.
+Invariant: nothing that comes from it is trusted. What is kept is bounded by the limits, a report that is
+malformed or repeats another nonce is no report, and the verdict is that of the clock, the bounds and the exit
+status first.
 """
 
 from __future__ import annotations
@@ -56,16 +57,16 @@ class Child:
         ordinal: Number by which the zygote knows it.
         zygote: Where it is forked.
         limits: Bounds of its runs.
-        lasting: Whether it belongs to a session.
+        cpu_seconds: Bound of its computing time; 0 for a child that belongs to a session.
 
     Raises:
         OSError: There are no descriptors left.
     """
 
-    def __init__(self, ordinal: int, zygote: ZygoteProcess, limits: SandboxLimits, *, lasting: bool) -> None:
+    def __init__(self, ordinal: int, zygote: ZygoteProcess, limits: SandboxLimits, cpu_seconds: int) -> None:
         self.ordinal = ordinal
         self.zygote = zygote
-        self.lasting = lasting
+        self.lasting = not cpu_seconds
         self.state = State.STARTING
         self.job: Job | None = None
         self.key: object | None = None
@@ -91,7 +92,8 @@ class Child:
             os.set_blocking(each, False)
         zygote.children[ordinal] = self
         zygote.started += 1
-        zygote.tell({"do": "start", "id": ordinal, "lasting": lasting}, [remote, remote_out, remote_err])
+        start = {"do": "start", "id": ordinal, "lasting": self.lasting, "cpu_seconds": cpu_seconds}
+        zygote.tell(start, [remote, remote_out, remote_err])
         self._forget_run()
 
     def _forget_run(self) -> None:
@@ -233,6 +235,8 @@ class Child:
             return SandboxStatus.KILLED, "the process that it was forked from is gone"
         if os.WIFSIGNALED(status):
             number = signal.Signals(os.WTERMSIG(status))
+            if number is signal.SIGXCPU:
+                return SandboxStatus.TIMEOUT, "stopped for its computing time"
             return SandboxStatus.KILLED, _SIGNALS.get(number, f"ended by {number.name}")
         code = os.waitstatus_to_exitcode(status)
         if code == 0 and self._claim is not None:

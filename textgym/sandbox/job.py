@@ -27,6 +27,8 @@ class Job:
     """From when the code begins to when it has ended."""
     key: object | None = None
     """The session, if it belongs to one."""
+    lost: str = ""
+    """Why the session has lost its names, if the caller knows."""
     name: str = ""
     """Function to be called, if any."""
     arguments: tuple[str, ...] = ()
@@ -38,14 +40,15 @@ class Job:
     nonce: str = field(default_factory=lambda: secrets.token_hex(16))
     """Repeated by reports; unlike that of any other job."""
 
-    def request(self) -> bytes:
-        """The request as the child reads it."""
+    def request(self, *, with_stdin: bool = False) -> bytes:
+        """The request as the child reads it, with standard input where that has no descriptor of its own."""
         return json.dumps(
             {
                 "nonce": self.nonce,
                 "kind": "call" if self.name else "run",
                 "code": self.code,
                 "name": self.name,
+                "stdin": self.stdin if with_stdin else "",
                 "arguments": self.arguments,
             }
         ).encode("ascii")

@@ -1,6 +1,7 @@
 """``SandboxLimits``: how much of the machine one run may use.
 
-Invariant: every bound is positive and holds for each run by itself; what a session keeps between its runs counts, too.
+Invariant: every bound is positive and holds for each run by itself; what a session keeps between its runs
+counts, too.
 """
 
 from __future__ import annotations
@@ -12,13 +13,16 @@ from textgym.errors import ConfigError
 
 __all__ = ["SandboxLimits"]
 
+_LEAST = {"seconds": 0.001, "memory_bytes": 64 * 2**20, "scratch_bytes": 0, "open_files": 16}
+"""Smallest values of the bounds for which it is not 1; with less, Python itself does not run."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SandboxLimits:
     """Bounds of one run.
 
     Raises:
-        ConfigError: A bound is not positive (``scratch_bytes`` may be 0), or ``seconds`` is not finite.
+        ConfigError: A bound is no finite number, or too small.
     """
 
     seconds: float = 10.0
@@ -34,7 +38,8 @@ class SandboxLimits:
     open_files: int = 64
     """Descriptors."""
     threads: int = 32
-    """Threads, the main one included. None but that one where the kernel cannot count them (see the package)."""
+    """Threads, the main one included. None but that one where the kernel cannot count them (see the
+    package)."""
     scratch_bytes: int = 0
     """Size of a file system of the process's own, which is its working directory; 0: nothing can be written."""
     scratch_files: int = 256
@@ -43,6 +48,8 @@ class SandboxLimits:
     def __post_init__(self) -> None:
         for field in fields(self):
             value = getattr(self, field.name)
-            least = 0 if field.name == "scratch_bytes" else 1e-9
-            if not (isinstance(value, (int, float)) and least <= value < math.inf):
-                raise ConfigError(f"SandboxLimits.{field.name} is {value!r}; allowed: a positive, finite number")
+            if not (isinstance(value, (int, float)) and math.isfinite(value)):
+                raise ConfigError(f"SandboxLimits.{field.name} is {value!r}; allowed: a finite number")
+            least = _LEAST.get(field.name, 1)
+            if value < least:
+                raise ConfigError(f"SandboxLimits.{field.name} is {value!r}; allowed: at least {least}")

@@ -1,8 +1,8 @@
 """The pool: one thread that starts zygotes, hands out jobs, watches the clock and collects results.
 
-Invariant: all state belongs to that thread; callers hand it messages and get futures. At most ``workers`` runs are on
-at a time and the rest wait without their clock running; every run ends by its deadline and leaves no process and no
-descriptor behind. A process forked from this one has to ``abandon`` the pool.
+Invariant: all state belongs to that thread; callers hand it messages and get futures. At most ``workers`` runs
+are on at a time and the rest wait without their clock running; every run ends by its deadline and leaves no
+process and no descriptor behind. A process forked from this one has to ``abandon`` the pool.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 
 from textgym.errors import SandboxUnavailable
@@ -30,6 +31,7 @@ MAX_STARTS = 5000
 """Children that a zygote forks until another takes its place."""
 _ATTEMPTS = 2
 _KILL_SECONDS = 10.0
+_FLUSH_SECONDS = 0.005
 
 
 @dataclass(slots=True)
@@ -54,7 +56,7 @@ class Pool:
         self._settings = settings
         self._choose = choose
         self._backend: Backend | None = None
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # the garbage collector may close a pool in a thread that holds it
         self._inbox: deque[Callable[[], None]] = deque()
         self._thread: threading.Thread | None = None
         self._closing = False
@@ -70,13 +72,25 @@ class Pool:
 
     def submit(self, job: Job) -> None:
         """Have a job run; its future tells the rest."""
-        job.future.add_done_callback(lambda future: self._post(lambda: self._drop(job)) if future.cancelled() else None)
+
+        def settled(future: Future[SandboxResult]) -> None:
+            if future.cancelled():
+                self._post(lambda: self._drop(job))
+
+        job.future.add_done_callback(settled)
         if not self._post(lambda: self._accept(job)):
             job.fail(SandboxUnavailable("this sandbox is closed"))
 
     def forget(self, key: object) -> None:
-        """End a session's process."""
-        self._post(lambda: self._end_session(key))
+        """End a session's process; safe to be called by the garbage collector, wherever that strikes."""
+        if self._closing or self._thread is None:
+            return
+        self._inbox.append(lambda: self._end_session(key))
+        if self._lock.acquire(blocking=False):  # else another message is on its way, which wakes the thread
+            try:
+                self._signal()
+            finally:
+                self._lock.release()
 
     def pids(self) -> list[int]:
         """Process ids of the zygotes (or of the parents that hold their namespaces)."""
@@ -145,12 +159,17 @@ class Pool:
         self._begin_waiting()
         soonest = min((child.deadline for child in self._busy), default=None)
         patience = None if soonest is None else max(0.0, soonest - time.monotonic())
+        for zygote in self._zygotes:
+            zygote.flush()
+            if zygote.has_words:
+                patience = min(patience or _FLUSH_SECONDS, _FLUSH_SECONDS)
         for key, _ in selector.select(patience):
             if key.fd in self._registered or key.fd == self._wake:  # an earlier event may have closed it
                 key.data()
         now = time.monotonic()
         for child in [child for child in self._busy if child.deadline <= now]:
-            self._overdue(child)
+            if child in self._busy:
+                self._overdue(child)
 
     def _heed(self) -> None:
         try:
@@ -164,7 +183,7 @@ class Pool:
 
     def _accept(self, job: Job) -> None:
         if job.key is not None:
-            session = self._sessions.setdefault(job.key, _Session())
+            session = self._sessions.setdefault(job.key, _Session(lost=job.lost))
             if session.busy:
                 session.waiting.append(job)
                 return
@@ -187,7 +206,7 @@ class Pool:
         session = self._sessions.get(job.key) if job.key is not None else None
         child = session.child if session is not None else None
         if child is None:
-            child = self._fork(lasting=session is not None)
+            child = self._fork(0 if session is not None else _cpu_seconds(job))
             child.key = job.key
             if session is not None:
                 session.child = child
@@ -198,7 +217,7 @@ class Pool:
         for descriptor in child.readable:
             self._watch(descriptor, lambda child=child, descriptor=descriptor: self._read(child, descriptor))  # type: ignore[misc]
 
-    def _fork(self, *, lasting: bool) -> Child:
+    def _fork(self, cpu_seconds: int) -> Child:
         zygote = self._zygote
         if zygote is None:
             if self._backend is None:
@@ -207,7 +226,7 @@ class Pool:
             self._zygotes.add(zygote)
             self._watch(zygote.control.fileno(), lambda: self._hear(zygote))
         self._ordinal += 1
-        child = Child(self._ordinal, zygote, self._settings.limits, lasting=lasting)
+        child = Child(self._ordinal, zygote, self._settings.limits, cpu_seconds)
         if zygote.started >= MAX_STARTS:
             self._zygote = None
         return child
@@ -385,3 +404,8 @@ class Pool:
         for descriptor in (child.channel, child.out, child.err):
             if descriptor not in child.readable:
                 self._unwatch(descriptor)
+
+
+def _cpu_seconds(job: Job) -> int:
+    """More computing time than a job can use until its deadline: a bound, should nobody be left to kill it."""
+    return 2 + int(job.seconds) * (os.cpu_count() or 1)

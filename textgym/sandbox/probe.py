@@ -1,7 +1,7 @@
 """What this machine offers to a sandbox, found by trying it.
 
-Invariant: a backend counts as usable only if a process was confined by it and code in there failed to do what it must
-not. Findings are kept for the life of the process.
+Invariant: a backend counts as usable only if a process was confined by it and code in there failed to do what
+it must not. Findings are kept for the life of the process.
 """
 
 from __future__ import annotations
@@ -11,25 +11,32 @@ import platform
 import sys
 import threading
 from dataclasses import dataclass
+from pathlib import Path
 
 from textgym.errors import ConfigError, SandboxUnavailable
 from textgym.sandbox import bubblewrap
 from textgym.sandbox.backend import AUTOMATIC, Backend
 from textgym.sandbox.jail import landlock
+from textgym.sandbox.jail.libc import prctl
 from textgym.sandbox.jail.syscalls import architecture
 from textgym.sandbox.job import Job
 from textgym.sandbox.limits import SandboxLimits
-from textgym.sandbox.pool import Pool
 from textgym.sandbox.settings import Settings
 
 __all__ = ["ProbeRow", "chosen", "probe", "trial"]
 
 _AUTO = "auto"
 _OPTIONS = (
-    "options: a Linux kernel of 5.13 or later with Landlock on (`lsm=landlock,...`), or one that lets this user make user "
-    "namespaces (sysctl kernel.apparmor_restrict_unprivileged_userns=0, user.max_user_namespaces), or bubblewrap "
-    "installed by the system; or backend=\"unsafe-subprocess\", which isolates nothing"
+    "options: a Linux kernel of 5.13 or later with Landlock on (boot option lsm=landlock,...); or one that lets "
+    "this user make user namespaces (sysctl kernel.apparmor_restrict_unprivileged_userns=0, "
+    "user.max_user_namespaces above 0); or bubblewrap, installed by the system; or "
+    'backend="unsafe-subprocess", which isolates nothing'
 )
+_RESTRICTIONS = {
+    "user.max_user_namespaces": "0",
+    "kernel.unprivileged_userns_clone": "0",
+    "kernel.apparmor_restrict_unprivileged_userns": "1",
+}
 _TRIAL_SECONDS = 20.0
 _ATTEMPTED = """
 import os, sys
@@ -94,6 +101,8 @@ def _tried(backend: Backend) -> str:
     missing = _missing(backend)
     if missing:
         return missing
+    from textgym.sandbox.pool import Pool  # what it needs is only there on Linux
+
     settings = Settings(limits=SandboxLimits(), modules=(), workers=1)
     here = os.path.abspath(__file__)
     code = _ATTEMPTED.format(path=here, folder=os.path.dirname(here), program=sys.executable)
@@ -151,21 +160,48 @@ def probe() -> tuple[ProbeRow, ...]:
     """Try everything, once a process.
 
     Returns:
-        The table that ``textgym doctor`` prints: kernel, architecture, Landlock, each backend and which one
-        ``"auto"`` takes.
+        The table that ``textgym doctor`` prints: what the kernel and the system have, whether each backend works,
+        and which one ``"auto"`` takes.
     """
-    machine = architecture()
+    linux, machine = sys.platform == "linux", architecture()
+    version = landlock.version() if linux else 0
+    bwrap = bubblewrap.find()
+    restricted = _restriction() if linux else "there are none"
     rows = [
-        ProbeRow(feature="kernel", works=sys.platform == "linux", found=f"{platform.system()} {platform.release()}"),
-        ProbeRow(feature="seccomp filter", works=machine is not None, found=platform.machine()),
+        ProbeRow(feature="kernel", works=linux, found=f"{platform.system()} {platform.release()}"),
+        ProbeRow(feature="system-call filter", works=machine is not None, found=platform.machine()),
+        ProbeRow(feature="no_new_privs", works=_has_no_new_privs(), found="PR_SET_NO_NEW_PRIVS"),
+        ProbeRow(feature="Landlock", works=version > 0, found=f"ABI {version}"),
+        ProbeRow(feature="user namespaces", works=not restricted, found=restricted or "not restricted"),
+        ProbeRow(feature="bwrap", works=bwrap is not None, found=bwrap or "not installed"),
     ]
-    version = landlock.version() if sys.platform == "linux" else 0
-    rows.append(ProbeRow(feature="landlock", works=version > 0, found=f"ABI {version}"))
     for backend in AUTOMATIC:
         why = trial(backend)
-        rows.append(ProbeRow(feature=backend.value, works=not why, found=why or "works"))
+        rows.append(ProbeRow(feature=f"backend {backend}", works=not why, found=why or "works"))
     try:
-        rows.append(ProbeRow(feature=_AUTO, works=True, found=chosen(_AUTO).value))
+        rows.append(ProbeRow(feature="backend auto", works=True, found=chosen(_AUTO).value))
     except SandboxUnavailable:
-        rows.append(ProbeRow(feature=_AUTO, works=False, found="no backend works"))
+        rows.append(ProbeRow(feature="backend auto", works=False, found="no backend works"))
     return tuple(rows)
+
+
+def _has_no_new_privs() -> bool:
+    if sys.platform != "linux":
+        return False
+    get_no_new_privs = 39
+    try:
+        return prctl("prctl(PR_GET_NO_NEW_PRIVS)", get_no_new_privs) >= 0
+    except OSError:
+        return False
+
+
+def _restriction() -> str:
+    """What the system's settings have against user namespaces; they do not tell all, so that trials decide."""
+    for name, forbidding in _RESTRICTIONS.items():
+        try:
+            value = Path("/proc/sys", *name.split(".", 1)).read_text("ascii").strip()
+        except OSError:
+            continue
+        if value == forbidding:
+            return f"sysctl {name} is {value}"
+    return ""

@@ -1,7 +1,7 @@
 """What comes back from the sandbox.
 
-Invariant: the status is decided outside the sandbox, from how the process ended, the clock and the bounds. A report of
-the process counts only where it ended by itself, with exit code 0, and within all bounds.
+Invariant: the status is decided outside the sandbox, from how the process ended, the clock and the bounds. A
+report of the process counts only where it ended by itself, with exit code 0, and within all bounds.
 """
 
 from __future__ import annotations

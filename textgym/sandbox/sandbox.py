@@ -1,7 +1,7 @@
 """``Sandbox``: what callers hold.
 
-Invariant: an object costs nothing until it is used; then it has one thread and one zygote. It may be used from any
-thread and any event loop, and in a forked process, which gets processes of its own.
+Invariant: an object costs nothing until it is used; then it has one thread and one zygote. It may be used from
+any thread and any event loop, and in a forked process, which gets processes of its own.
 """
 
 from __future__ import annotations
@@ -10,22 +10,26 @@ import asyncio
 import json
 import math
 import os
+import sys
 import threading
 import warnings
 import weakref
 from collections.abc import Iterable, Sequence
 from concurrent.futures import Future
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from textgym.errors import ConfigError
 from textgym.sandbox.backend import Backend
 from textgym.sandbox.job import Job
 from textgym.sandbox.limits import SandboxLimits
-from textgym.sandbox.pool import Pool
 from textgym.sandbox.probe import chosen
 from textgym.sandbox.result import SandboxResult
 from textgym.sandbox.settings import DEFAULT_MODULES, Settings
+from textgym.sandbox.unsafe import UnsafePool
+
+if TYPE_CHECKING:
+    from textgym.sandbox.pool import Pool
 
 __all__ = ["Sandbox", "SandboxSession", "shared"]
 
@@ -37,9 +41,11 @@ class Sandbox:
 
     Args:
         limits: Bounds of each run; None: the defaults.
-        backend: ``"auto"`` takes the strongest of ``"bubblewrap"``, ``"namespaces"`` and ``"landlock"`` that works on
+        backend: ``"auto"`` takes the strongest of ``"bubblewrap"``, ``"namespaces"`` and ``"landlock"`` that
+        works on
             this machine. ``"unsafe-subprocess"`` isolates nothing and warns.
-        modules: What is loaded before a run begins. Other modules of the standard library can be imported anyway;
+        modules: What is loaded before a run begins. Other modules of the standard library can be imported
+        anyway;
             installed packages only if they are named here.
         workers: Most runs at a time; None: one a core, at least two.
 
@@ -67,10 +73,16 @@ class Sandbox:
         self._settings = Settings.checked(limits, names, workers)  # type: ignore[arg-type]
         self._backend = backend
         self._lock = threading.Lock()
-        self._pool: Pool | None = None
+        self._pool: Pool | UnsafePool | None = None
         self._end: Any = None
         self._closed = False
         _sandboxes.add(self)
+        if backend == Backend.UNSAFE_SUBPROCESS:
+            warnings.warn(
+                "backend='unsafe-subprocess' isolates nothing: the code can read and write what this user can, "
+                "and reach the network",
+                stacklevel=2,
+            )
 
     def run(self, code: str, timeout: float | None = None, stdin: str = "") -> SandboxResult:
         """Run code in a fresh process.
@@ -87,9 +99,9 @@ class Sandbox:
             SandboxUnavailable: This machine has no way to isolate it.
             ConfigError: The timeout is no positive number, or the sandbox was closed.
         """
-        return waited(self._submit(self._job(code, timeout, stdin)))
+        return _waited(self._submit(self._job(code, timeout, stdin)))
 
-    async def arun(self, code: str, timeout: float | None = None, stdin: str = "") -> SandboxResult:
+    async def arun(self, code: str, timeout: float | None = None, stdin: str = "") -> SandboxResult:  # noqa: ASYNC109
         """The awaitable twin of ``run``, for any event loop; cancelling it kills the process."""
         return await asyncio.wrap_future(self._submit(self._job(code, timeout, stdin)))
 
@@ -98,8 +110,8 @@ class Sandbox:
     ) -> SandboxResult:
         """Run code, then call a function that it defines, once for each argument list.
 
-        All calls are made in one process. Give it inputs only, and compare what comes back out here: whatever is in
-        that process can be read and changed by the code.
+        All calls are made in one process. Give it inputs only, and compare what comes back out here: whatever
+        is in that process can be read and changed by the code.
 
         Args:
             code: Python source.
@@ -108,17 +120,21 @@ class Sandbox:
             timeout: Seconds for all of it; None: those of the limits.
 
         Returns:
-            The result, with one outcome in ``values`` for each argument list. A call that raises, or returns no JSON
-            value, is an outcome; the status is about the code as a whole.
+            The result, with one outcome in ``values`` for each argument list. A call that raises, or returns no
+            JSON value, is an outcome; the status is about the code as a whole.
 
         Raises:
             SandboxUnavailable: This machine has no way to isolate it.
             ConfigError: An argument is no JSON value, or as in ``run``.
         """
-        return waited(self._submit(self._call_job(code, name, arguments, timeout)))
+        return _waited(self._submit(self._call_job(code, name, arguments, timeout)))
 
     async def acall(
-        self, code: str, name: str, arguments: Iterable[Sequence[Any]], timeout: float | None = None
+        self,
+        code: str,
+        name: str,
+        arguments: Iterable[Sequence[Any]],
+        timeout: float | None = None,  # noqa: ASYNC109
     ) -> SandboxResult:
         """The awaitable twin of ``call``."""
         return await asyncio.wrap_future(self._submit(self._call_job(code, name, arguments, timeout)))
@@ -173,10 +189,12 @@ class Sandbox:
     def __repr__(self) -> str:
         return f"Sandbox(backend={self._backend!r}, workers={self._settings.workers})"
 
-    def _job(self, code: str, timeout: float | None, stdin: str, key: object | None = None) -> Job:
-        return Job(code=code, stdin=stdin, seconds=self._seconds(timeout), key=key)
+    def _job(self, code: str, timeout: float | None, stdin: str) -> Job:
+        return Job(code=code, stdin=stdin, seconds=self._seconds(timeout))
 
-    def _call_job(self, code: str, name: str, arguments: Iterable[Sequence[Any]], timeout: float | None) -> Job:
+    def _call_job(
+        self, code: str, name: str, arguments: Iterable[Sequence[Any]], timeout: float | None
+    ) -> Job:
         try:
             lists = tuple(json.dumps(list(each)) for each in arguments)
         except (TypeError, ValueError, RecursionError) as error:
@@ -196,13 +214,12 @@ class Sandbox:
         self._running().submit(job)
         return job.future
 
-    def _running(self) -> Pool:
+    def _running(self) -> Pool | UnsafePool:
         with self._lock:
             if self._closed:
                 raise ConfigError("this sandbox is closed: make another")
             if self._pool is None:
-                backend = self._backend
-                self._pool = Pool(self._settings, lambda: chosen(backend))
+                self._pool = _pool(self._settings, self._backend)
                 self._end = weakref.finalize(self, self._pool.close)
             return self._pool
 
@@ -222,9 +239,9 @@ class Sandbox:
 class SandboxSession:
     """A process that keeps its names from one run to the next; made by ``Sandbox.session``.
 
-    Runs go one after another, in the order in which they were asked for. Between them the process is stopped, its
-    threads included. A run that ends the process (a timeout, say) ends the names with it, which its ``stderr`` says;
-    the next run starts with none.
+    Runs go one after another, in the order in which they were asked for. Between them the process is stopped,
+    its threads included. A run that ends the process (a timeout, say) ends the names with it, which its
+    ``stderr`` says; the next run starts with none.
 
     Args:
         sandbox: Where it runs.
@@ -234,6 +251,7 @@ class SandboxSession:
         self._sandbox = sandbox
         self._key = object()
         self._closed = False
+        self._process = 0
         weakref.finalize(self, Sandbox._forget, sandbox, self._key).atexit = False
 
     def run(self, code: str, timeout: float | None = None, stdin: str = "") -> SandboxResult:
@@ -251,9 +269,9 @@ class SandboxSession:
             SandboxUnavailable: This machine has no way to isolate it.
             ConfigError: The timeout is no positive number, or the session or its sandbox was closed.
         """
-        return waited(self._submit(code, timeout, stdin))
+        return _waited(self._submit(code, timeout, stdin))
 
-    async def arun(self, code: str, timeout: float | None = None, stdin: str = "") -> SandboxResult:
+    async def arun(self, code: str, timeout: float | None = None, stdin: str = "") -> SandboxResult:  # noqa: ASYNC109
         """The awaitable twin of ``run``, for any event loop; cancelling it ends the process."""
         return await asyncio.wrap_future(self._submit(code, timeout, stdin))
 
@@ -273,11 +291,25 @@ class SandboxSession:
     def _submit(self, code: str, timeout: float | None, stdin: str) -> Future[SandboxResult]:
         if self._closed:
             raise ConfigError("this session is closed: make another")
-        sandbox = self._sandbox
-        return sandbox._submit(sandbox._job(code, timeout, stdin, self._key))
+        job = self._sandbox._job(code, timeout, stdin)
+        job.key = self._key
+        if self._process and self._process != os.getpid():
+            job.lost = "this program was forked from the one that it belongs to"
+        self._process = os.getpid()
+        return self._sandbox._submit(job)
 
 
-def waited(future: Future[SandboxResult]) -> SandboxResult:
+def _pool(settings: Settings, backend: str) -> Pool | UnsafePool:
+    if backend == Backend.UNSAFE_SUBPROCESS:
+        return UnsafePool(settings)
+    if sys.platform != "linux":
+        chosen(backend)  # raises
+    from textgym.sandbox.pool import Pool  # what it needs is only there on Linux
+
+    return Pool(settings, lambda: chosen(backend))
+
+
+def _waited(future: Future[SandboxResult]) -> SandboxResult:
     """The result of a future; who stops waiting (Ctrl-C) ends the run."""
     try:
         return future.result()

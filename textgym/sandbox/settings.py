@@ -19,7 +19,8 @@ DEFAULT_MODULES = (
     "datetime", "functools", "string", "heapq", "bisect", "operator", "copy", "typing", "dataclasses", "enum",
     "textwrap", "time", "io", "contextlib",
 )  # fmt: skip
-"""Modules that are loaded before a run begins; others of the standard library are imported when the code does."""
+"""Modules that are loaded before a run begins; others of the standard library are imported when the code
+does."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

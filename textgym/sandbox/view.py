@@ -1,8 +1,8 @@
 """Which paths of the machine Python needs, and nothing else.
 
-Invariant: a view holds the interpreter, its standard library and shared libraries, three devices, and the packages
-that were asked for by name; never a home directory, the working directory, ``/etc``, ``/proc``, ``/sys`` or textgym.
-Installed packages inside the standard library's directory are masked.
+Invariant: a view holds the interpreter, its standard library and shared libraries, three devices, and the
+packages that were asked for by name; never a home directory, the working directory, ``/etc``, ``/proc``,
+``/sys`` or textgym. Installed packages inside the standard library's directory are masked.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class View:
 
 
 def interpreter() -> str:
-    """The real path of the Python that runs inside: that of this process, or what its virtual environment is of."""
+    """The real path of the Python that runs inside: this one, or what its virtual environment is of."""
     return os.path.realpath(getattr(sys, "_base_executable", None) or sys.executable or "")
 
 
@@ -74,14 +74,15 @@ def view(modules: tuple[str, ...]) -> View:
     directories = _outermost([*standard, *_library_directories(), *packages])
     installed = {os.path.join(path, name) for path in standard for name in ("site-packages", "dist-packages")}
     installed |= {os.path.realpath(path) for path in site.getsitepackages()}
-    masks = [
-        path for path in sorted(installed)
-        if os.path.isdir(path) and path not in packages and any(_is_inside(path, each) for each in directories)
-    ]
+
+    def inside(path: str) -> bool:
+        return any(_is_inside(path, each) for each in directories)
+
+    masks = [path for path in sorted(installed - {*packages}) if os.path.isdir(path) and inside(path)]
     files = [interpreter(), _LINKER_CACHE, *_own_libraries()]
     return View(
         directories=tuple(directories),
-        files=tuple(path for path in files if os.path.exists(path) and not any(_is_inside(path, each) for each in directories)),
+        files=tuple(path for path in files if os.path.exists(path) and not inside(path)),
         devices=_DEVICES,
         masks=tuple(masks),
         links=tuple((path, os.readlink(path)) for path in _LINKS if os.path.islink(path)),
@@ -104,10 +105,11 @@ def _packages(modules: Iterable[str]) -> list[str]:
 
 
 def _library_directories() -> list[str]:
-    """Directories of the system's shared libraries: of the C library, and those named after the architecture."""
+    """Directories of the system's shared libraries: of the C library, and those named after the machine."""
     multiarch = sysconfig.get_config_var("MULTIARCH")
     named = [*_LIBRARIES, *(f"{root}/{multiarch}" for root in ("/lib", "/usr/lib") if multiarch)]
-    named += [os.path.dirname(path) for path in _mapped() if os.path.basename(path).startswith(("libc.", "libc-", "ld-"))]
+    libraries = [path for path in _mapped() if os.path.basename(path).startswith(("libc.", "libc-", "ld-"))]
+    named += [os.path.dirname(path) for path in libraries]
     return [os.path.realpath(path) for path in named if os.path.isdir(path)]
 
 

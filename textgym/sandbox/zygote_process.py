@@ -1,11 +1,13 @@
 """A zygote as the pool sees it: start, tell, hear, end.
 
-Invariant: used by one thread, the pool's, which is also the one whose end the kernel tells the zygote of. It is started
-by ``exec``, gets nothing but the text of ``textgym.sandbox.program`` and one socket, and never the data of a call.
+Invariant: used by one thread, the pool's, which is also the one whose end the kernel tells the zygote of. It is
+started by ``exec``, gets nothing but the text of ``textgym.sandbox.program`` and one socket, and never the data
+of a call.
 """
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import socket
@@ -14,6 +16,7 @@ from collections import deque
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from textgym.errors import SandboxUnavailable
 from textgym.sandbox import bubblewrap
 from textgym.sandbox.backend import Backend
 from textgym.sandbox.program import ARGUMENTS, ENVIRONMENT, program
@@ -25,9 +28,12 @@ if TYPE_CHECKING:
 
 __all__ = ["ZygoteProcess"]
 
-_SCRATCH = "/scratch"
+_SCRATCH = "/scratch/run"
 _LONGEST_MESSAGE = 1 << 16
 _ECHOED_BYTES = 2000
+_ADD_SEALS, _ALL_SEALS = 1033, 0b1111
+"""``F_ADD_SEALS``, and those against sealing, shrinking, growing and writing; named by ``fcntl`` only on
+Linux."""
 
 
 class ZygoteProcess:
@@ -40,6 +46,7 @@ class ZygoteProcess:
     Raises:
         OSError: It cannot be started.
         ConfigError: A module is not installed.
+        SandboxUnavailable: A scratch directory is wanted, and this backend can give none.
     """
 
     def __init__(self, backend: Backend, settings: Settings) -> None:
@@ -48,6 +55,11 @@ class ZygoteProcess:
         self.started = 0
         shown = view(settings.modules)
         scratch = _SCRATCH if settings.limits.scratch_bytes else ""
+        if scratch and backend is Backend.LANDLOCK:
+            raise SandboxUnavailable(
+                "a scratch directory needs a view of its own (backend bubblewrap or namespaces), and only "
+                "landlock is there; use SandboxLimits(scratch_bytes=0)"
+            )
         self.control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._outbox: deque[tuple[bytes, Sequence[int]]] = deque()
         self._faults = os.memfd_create("textgym-faults", os.MFD_CLOEXEC)
@@ -56,7 +68,7 @@ class ZygoteProcess:
         bwrap = backend is Backend.BUBBLEWRAP
         if bwrap:
             inside = bubblewrap.command(bubblewrap.find() or "bwrap", shown, scratch, inside)
-        text = memory_file(program())
+        text = memory_file(program("zygote"))
         try:
             self._process = subprocess.Popen(
                 inside,
@@ -119,7 +131,7 @@ class ZygoteProcess:
 
     def hear(self) -> list[dict[str, Any]] | None:
         """Messages that have come, or None when it is gone."""
-        messages = []
+        messages: list[dict[str, Any]] = []
         while True:
             try:
                 data = self.control.recv(_LONGEST_MESSAGE)
@@ -162,9 +174,7 @@ def memory_file(data: bytes) -> int:
         with open(made, "wb", closefd=False) as file:
             file.write(data)
         os.lseek(made, 0, os.SEEK_SET)
-        import fcntl
-
-        fcntl.fcntl(made, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SEAL | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE)
+        fcntl.fcntl(made, _ADD_SEALS, _ALL_SEALS)
     except BaseException:
         os.close(made)
         raise

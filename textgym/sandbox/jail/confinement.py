@@ -1,8 +1,8 @@
 """What a child of the zygote does to itself before it looks at the code it has to run.
 
-Invariant: ``confine`` either returns with every layer in place or raises; nothing that was given up can be taken back
-by the code that follows, because each step is one that the kernel makes final: no new privileges, no capability,
-limits that can only be lowered, Landlock, and last the system-call filter.
+Invariant: ``confine`` either returns with every layer in place or raises; nothing that was given up can be
+taken back by the code that follows, because each step is one that the kernel makes final: no new privileges, no
+capability, limits that can only be lowered, Landlock, and last the system-call filter.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ class Plan:
     """What the zygote prepared once for all children."""
 
     machine: Architecture
-    """For the system-call filter."""
+    """For the numbers of system calls."""
     limits: dict[str, int]
     """The fields of ``SandboxLimits``."""
-    has_view: bool
-    """Whether only the view's paths exist."""
+    program: bytes
+    """The system-call filter."""
     rules: int
     """Descriptor of a Landlock ruleset, or -1 where the kernel has none."""
-    identity: identity.Identity
+    whom: identity.Identity
     """Whom children run as."""
     scratch: identity.Scratch | None
     """What each child mounts."""
@@ -63,7 +63,11 @@ def planned(config: dict[str, Any]) -> Plan:
     view, limits = config["view"], config["limits"]
     rules = -1
     if landlock.version():
-        writable = ["/dev/null", *filter(None, [config["scratch"]])]
+        writable = ["/dev/null"]
+        if config["scratch"]:
+            writable.append(
+                os.path.dirname(config["scratch"])
+            )  # a rule for the place itself is hidden by the mount
         readable = [*view["files"], *view["devices"]]
         for directory in view["directories"]:
             readable += landlock.entries_without(directory, view["masks"])
@@ -75,19 +79,18 @@ def planned(config: dict[str, Any]) -> Plan:
         scratch = identity.Scratch(
             path=config["scratch"], size=limits["scratch_bytes"], files=limits["scratch_files"]
         )
-    plan = Plan(
-        machine=machine,
-        limits=limits,
-        has_view=config["has_view"],
-        rules=rules,
-        identity=identity.chosen(view["directories"], scratch),
-        scratch=scratch,
-    )
+    whom = identity.chosen(view["directories"], scratch)
+    wanted = {
+        seccomp.Extra.THREADS: whom.counted,
+        seccomp.Extra.VIEW: config["has_view"],
+        seccomp.Extra.SCRATCH: scratch is not None,
+    }
+    program = seccomp.program(machine, [extra for extra, there in wanted.items() if there])
     _drop_bounding_set()
-    return plan
+    return Plan(machine=machine, limits=limits, program=program, rules=rules, whom=whom, scratch=scratch)
 
 
-def confine(plan: Plan, ordinal: int, parent: int, rules: int) -> None:
+def confine(plan: Plan, ordinal: int, parent: int, rules: int, cpu_seconds: int) -> None:
     """Give up everything that running Python code does not need.
 
     Args:
@@ -95,35 +98,30 @@ def confine(plan: Plan, ordinal: int, parent: int, rules: int) -> None:
         ordinal: Number of this child, unlike those of its siblings.
         parent: Process id of the zygote.
         rules: Where this child has the descriptor of the Landlock ruleset, if there is one; it is closed.
+        cpu_seconds: Computing time of all its threads, after which the kernel ends it; 0: no bound.
 
     Raises:
         OSError: A layer could not be put in place; nothing untrusted may run then.
     """
     os.chdir("/")
     os.umask(0o077)
-    identity.assume(plan.identity.kind, ordinal, plan.scratch)
+    identity.assume(plan.whom.kind, ordinal, plan.scratch)
     prctl("prctl(PR_SET_PDEATHSIG)", _SET_PDEATHSIG, signal.SIGKILL)  # a change of user clears it
     if os.getppid() != parent:
         os._exit(0)
     if plan.scratch is not None:
         os.chdir(plan.scratch.path)
-    _limit(plan)
+    _limit(plan, cpu_seconds)
     prctl("prctl(PR_SET_DUMPABLE)", _SET_DUMPABLE, 0)
     prctl("prctl(PR_SET_NO_NEW_PRIVS)", _SET_NO_NEW_PRIVS, 1)
     _drop_capabilities(plan.machine)
     if plan.rules >= 0:
         landlock.restrict(rules)
     os.close(rules)
-    wanted = {
-        seccomp.Extra.THREADS: plan.identity.counted,
-        seccomp.Extra.VIEW: plan.has_view,
-        seccomp.Extra.SCRATCH: plan.scratch is not None,
-    }
-    extras = [extra for extra, there in wanted.items() if there]
-    seccomp.install(seccomp.program(plan.machine, os.getpid(), extras))
+    seccomp.install(plan.program, os.getpid())
 
 
-def _limit(plan: Plan) -> None:
+def _limit(plan: Plan, cpu_seconds: int) -> None:
     values = {
         "RLIMIT_AS": plan.limits["memory_bytes"],
         "RLIMIT_FSIZE": plan.limits["file_bytes"],
@@ -134,7 +132,9 @@ def _limit(plan: Plan) -> None:
         "RLIMIT_MEMLOCK": 0,
         "RLIMIT_MSGQUEUE": 0,
     }
-    if plan.identity.counted:
+    if cpu_seconds:
+        values["RLIMIT_CPU"] = cpu_seconds
+    if plan.whom.counted:
         values["RLIMIT_NPROC"] = plan.limits["threads"]
     for name, value in values.items():
         kind = getattr(resource, name)

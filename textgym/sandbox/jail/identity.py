@@ -1,8 +1,8 @@
 """Whom a child runs as: a user whom nothing belongs to and whose processes the kernel can count.
 
-Invariant: what ``chosen`` returns has been tried in a process of its own, so that ``assume`` does the same in a child.
-Being nobody is one layer more and not what the others stand on: where it cannot be had, the child stays who it is,
-without capabilities, and may not start threads, because nothing would limit their number.
+Invariant: what ``chosen`` returns has been tried in a process of its own, so that ``assume`` does the same in a
+child. Being nobody is one layer more and not what the others stand on: where it cannot be had, the child stays
+who it is, without capabilities, and may not start threads, because nothing would limit their number.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import signal
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 
 from textgym.sandbox.jail.libc import unshare
 from textgym.sandbox.jail.namespaces import NEW_USER, mount_scratch
@@ -71,15 +72,15 @@ def chosen(readable: Iterable[str], scratch: Scratch | None) -> Identity:
     """
     directories = list(readable)
 
-    def tried(kind: Kind) -> bool:
+    def tried(kind: Kind, *, counted: bool) -> bool:
         assume(kind, 0, scratch)
         for directory in directories:
             os.listdir(directory)
-        return True
+        return not counted or _is_counted()
 
     for kind in Kind:
-        if _succeeds(lambda kind=kind: tried(kind)):  # type: ignore[misc]
-            counted = kind is not Kind.UNCHANGED and _succeeds(lambda kind=kind: tried(kind) and _is_counted())  # type: ignore[misc]
+        if _succeeds(partial(tried, kind, counted=False)):
+            counted = kind is not Kind.UNCHANGED and _succeeds(partial(tried, kind, counted=True))
             return Identity(kind=kind, counted=counted)
     raise OSError("a scratch file system cannot be mounted by an unprivileged process here")
 
@@ -95,14 +96,14 @@ def assume(kind: Kind, ordinal: int, scratch: Scratch | None) -> None:
     Raises:
         OSError: It is not allowed.
     """
+    user = _FIRST_USER + ordinal % _USERS
+    if scratch is not None:
+        # Before a namespace is left: a file system belongs to where it is mounted, and nobody has no files there.
+        owner = user if kind is Kind.OWN_USER else os.getuid()
+        mount_scratch(scratch.path, scratch.size, scratch.files, owner)
     if kind is Kind.OWN_NAMESPACE:
         unshare(NEW_USER)
-    if scratch is not None:
-        mount_scratch(scratch.path, scratch.size, scratch.files)
     if kind is Kind.OWN_USER:
-        user = _FIRST_USER + ordinal % _USERS
-        if scratch is not None:
-            os.chown(scratch.path, user, user)
         os.setgroups([])
         os.setresgid(user, user, user)
         os.setresuid(user, user, user)

@@ -1,11 +1,12 @@
 """Running code that nobody trusts, in the process that was confined for it.
 
-Invariant: what is reported is a claim. Everything in this process can be changed by the code it runs, so that the pool
-believes a report only as far as it bounds it, and holds it against how the process ended. Nothing secret is ever
+Invariant: what is reported is a claim. Everything in this process can be changed by the code it runs, so that
+the pool believes a report only as far as it bounds it, and holds it against how the process ended. Nothing
+secret is ever
 here: no expected answer, no environment variable, no code of another call.
 
-A request is one byte with two descriptors (request, standard input) over a socket; the request is a JSON file. A
-report is a length of four bytes and a JSON object that repeats the request's nonce.
+A request is one byte with two descriptors (request, standard input) over a socket; the request is a JSON file.
+A report is a length of four bytes and a JSON object that repeats the request's nonce.
 """
 
 from __future__ import annotations
@@ -92,10 +93,16 @@ class Interpreter:
         # Lines are written as they end, so that what was printed before a crash or a deadline is there.
         sys.stdin = io.TextIOWrapper(io.FileIO(0, closefd=False), "utf-8", "replace")
         sys.stdout = io.TextIOWrapper(
-            io.BufferedWriter(io.FileIO(1, "w", closefd=False)), "utf-8", "backslashreplace", line_buffering=True
+            io.BufferedWriter(io.FileIO(1, "w", closefd=False)),
+            "utf-8",
+            "backslashreplace",
+            line_buffering=True,
         )
         sys.stderr = io.TextIOWrapper(
-            io.BufferedWriter(io.FileIO(2, "w", closefd=False)), "utf-8", "backslashreplace", line_buffering=True
+            io.BufferedWriter(io.FileIO(2, "w", closefd=False)),
+            "utf-8",
+            "backslashreplace",
+            line_buffering=True,
         )
         return sys.stdout, sys.stderr
 

@@ -1,8 +1,8 @@
 """Landlock: the kernel refuses every path that was not named, for this process and for good.
 
 Invariant: all rights that the kernel knows are handled, so that what no rule allows is forbidden. Landlock says
-nothing about ``stat``, ``chmod``, ``chown``, ``utime`` and extended attributes (seccomp does), and it cannot hide that
-a path exists.
+nothing about ``stat``, ``chmod``, ``chown``, ``utime`` and extended attributes (seccomp does), and it cannot
+hide that a path exists.
 
 Numbers and structures are those of ``linux/landlock.h``.
 """
@@ -25,7 +25,9 @@ _PATH_BENEATH = 1
 
 _WRITE_FILE, _READ_FILE, _READ_DIR = 1 << 1, 1 << 2, 1 << 3
 _TRUNCATE, _IOCTL_DEV = 1 << 14, 1 << 15
-_REMOVE_AND_MAKE = 0b11_1111_1111 << 4  # remove dir and file, make char, dir, reg, sock, fifo, block, sym; refer
+_REMOVE_AND_MAKE = (
+    0b11_1111_1111 << 4
+)  # remove dir and file, make char, dir, reg, sock, fifo, block, sym; refer
 _OF_FILES = 1 | _WRITE_FILE | _READ_FILE | _TRUNCATE | _IOCTL_DEV
 _RIGHTS_BY_VERSION = (0, 13, 14, 15, 15)  # how many rights of the file system each version knows
 _ALL_RIGHTS = 16

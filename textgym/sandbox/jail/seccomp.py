@@ -1,9 +1,9 @@
 """Seccomp: a list of the system calls that running Python needs; everything else is refused by the kernel.
 
-Invariant: a list of what is allowed, never of what is forbidden. Calls that are neither named in ``_PLAIN`` nor pass a
-test of their arguments in ``_tested`` fail with EPERM, as if the user had no right to them; a call by another ABI
-(32 bits, x32) kills the process. A filter sees numbers and no memory: paths are the business of Landlock and of the
-view.
+Invariant: a list of what is allowed, never of what is forbidden. Calls that are neither named in ``_PLAIN`` nor
+pass a test of their arguments in ``_tested`` fail with EPERM, as if the user had no right to them; a call by
+another ABI (32 bits, x32) kills the process. A filter sees numbers and no memory: paths are the business of
+Landlock and of the view.
 
 The program is classic BPF over ``struct seccomp_data``, as in ``linux/seccomp.h``.
 """
@@ -21,15 +21,20 @@ from textgym.sandbox.jail.syscalls import Architecture
 
 __all__ = ["Extra", "install", "program"]
 
-_PLAIN = """
-read write readv writev pread64 pwrite64 preadv pwritev lseek close close_range fstat stat lstat newfstatat statx
-getdents64 dup dup2 dup3 pipe pipe2 select pselect6 poll ppoll epoll_create epoll_create1 epoll_ctl epoll_wait
-epoll_pwait eventfd2 recvfrom recvmsg shutdown getsockname getpeername getsockopt mmap munmap mremap mprotect brk
-madvise futex set_robust_list rseq sched_yield rt_sigaction rt_sigprocmask rt_sigreturn rt_sigpending rt_sigtimedwait
-rt_sigsuspend sigaltstack pause alarm setitimer getitimer clock_gettime clock_getres clock_nanosleep nanosleep
-gettimeofday time times getrusage getpid getppid gettid getuid geteuid getgid getegid getresuid getresgid getgroups
-getpgrp uname sysinfo getrandom exit exit_group wait4 waitid restart_syscall umask getcwd getcpu getrlimit
-""".split()
+_ITSELF = 0x7FFFFFF1
+"""Stands for the process id in a program that was not yet given to a process."""
+
+_PLAIN_NAMES = """
+read write readv writev pread64 pwrite64 preadv pwritev lseek close close_range fstat stat lstat newfstatat
+statx getdents64 dup dup2 dup3 pipe pipe2 select pselect6 poll ppoll epoll_create epoll_create1 epoll_ctl
+epoll_wait epoll_pwait eventfd2 recvfrom recvmsg shutdown getsockname getpeername getsockopt mmap munmap
+mremap mprotect brk madvise futex set_robust_list rseq sched_yield rt_sigaction rt_sigprocmask rt_sigreturn
+rt_sigpending rt_sigtimedwait rt_sigsuspend sigaltstack pause alarm setitimer getitimer clock_gettime
+clock_getres clock_nanosleep nanosleep gettimeofday time times getrusage getpid getppid gettid getuid
+geteuid getgid getegid getresuid getresgid getgroups getpgrp uname sysinfo getrandom exit exit_group wait4
+waitid restart_syscall umask getcwd getcpu getrlimit
+"""
+_PLAIN = _PLAIN_NAMES.split()
 
 
 class Extra(StrEnum):
@@ -43,12 +48,11 @@ class Extra(StrEnum):
     """Threads, where their number is limited."""
 
 
-_NAMED = {
-    Extra.VIEW: "access faccessat faccessat2 readlink readlinkat chdir fchdir".split(),
-    Extra.SCRATCH: (
-        "mkdir mkdirat unlink unlinkat rename renameat renameat2 rmdir ftruncate fsync fdatasync flock".split()
-    ),
-}
+_VIEW_NAMES = "access faccessat faccessat2 readlink readlinkat chdir fchdir"
+_SCRATCH_NAMES = (
+    "mkdir mkdirat unlink unlinkat rename renameat renameat2 rmdir ftruncate fsync fdatasync flock"
+)
+_NAMED = {Extra.VIEW: _VIEW_NAMES.split(), Extra.SCRATCH: _SCRATCH_NAMES.split()}
 
 
 class _Test(NamedTuple):
@@ -66,11 +70,18 @@ _VM_SIGHAND_THREAD = 0x100 | 0x800 | 0x10000
 _NO_THREAD = 0x1000 | 0x2000 | 0x4000 | 0x8000 | 0x800000 | 0x80000000 | 0x7E020000
 """Of clone: PIDFD, PTRACE, VFORK, PARENT, UNTRACED, IO and all namespaces."""
 _DUPLICATE_AND_FLAGS = (0, 1, 2, 3, 4, 1030)
-_TCGETS, _TIOCGWINSZ, _FIONREAD, _FIONBIO, _FIONCLEX, _FIOCLEX = 0x5401, 0x5413, 0x541B, 0x5421, 0x5450, 0x5451
+_TCGETS, _TIOCGWINSZ, _FIONREAD, _FIONBIO, _FIONCLEX, _FIOCLEX = (
+    0x5401,
+    0x5413,
+    0x541B,
+    0x5421,
+    0x5450,
+    0x5451,
+)
 _SET_NAME, _GET_NAME = 15, 16
 
 
-def _tested(pid: int, extras: Iterable[Extra]) -> dict[str, Sequence[Sequence[_Test]]]:
+def _tested(extras: Iterable[Extra]) -> dict[str, Sequence[Sequence[_Test]]]:
     """System call -> alternatives, of each of which all tests have to hold."""
     opened = _WRITABLE | _TRUNCATE | _PATH_ONLY
 
@@ -92,8 +103,8 @@ def _tested(pid: int, extras: Iterable[Extra]) -> dict[str, Sequence[Sequence[_T
         "ioctl": one_of(1, (_TCGETS, _TIOCGWINSZ, _FIONREAD, _FIONBIO, _FIONCLEX, _FIOCLEX)),
         "prctl": one_of(0, (_SET_NAME, _GET_NAME)),
         "prlimit64": one_of(0, (0,)),
-        "kill": one_of(0, (pid,)),
-        "tgkill": one_of(0, (pid,)),
+        "kill": one_of(0, (_ITSELF,)),
+        "tgkill": one_of(0, (_ITSELF,)),
         "getpgid": one_of(0, (0,)),
         "getsid": one_of(0, (0,)),
         "sched_getaffinity": one_of(0, (0,)),
@@ -114,16 +125,15 @@ _NUMBER_AT, _ARCHITECTURE_AT, _ARGUMENTS_AT = 0, 4, 16
 _Instruction = tuple[int, int, int, int]
 
 
-def program(machine: Architecture, pid: int, extras: Iterable[Extra]) -> bytes:
-    """The filter of one process.
+def program(machine: Architecture, extras: Iterable[Extra]) -> bytes:
+    """A filter for processes that may do the plain calls and some more.
 
     Args:
-        machine: Its architecture.
-        pid: Its process id as it sees it: the only one it may send signals to.
-        extras: What it may do beyond the plain calls.
+        machine: Their architecture.
+        extras: What they may do beyond the plain calls.
 
     Returns:
-        ``struct sock_filter[]``.
+        ``struct sock_filter[]``, for ``install`` to complete.
     """
     extras = frozenset(extras)
     names = _PLAIN + [name for extra, more in _NAMED.items() if extra in extras for name in more]
@@ -139,7 +149,7 @@ def program(machine: Architecture, pid: int, extras: Iterable[Extra]) -> bytes:
     for place, number in enumerate(allowed):
         code.append((_JUMP_EQUAL, len(allowed) - place, 0, number))  # to the ALLOW behind the list
     code += [(_JUMP, 0, 0, 1), (_RETURN, 0, 0, _ALLOW)]
-    for name, alternatives in _tested(pid, extras).items():
+    for name, alternatives in _tested(extras).items():
         if name in machine.numbers:
             code += _block(machine.numbers[name], alternatives)
     # The C library falls back to clone, whose flags a filter can see, only if clone3 does not exist.
@@ -165,15 +175,19 @@ def _block(number: int, alternatives: Sequence[Sequence[_Test]]) -> list[_Instru
     return [(_JUMP_EQUAL, 0, len(body), number), *body]
 
 
-def install(code: bytes) -> None:
+def install(code: bytes, pid: int) -> None:
     """Put this thread under a filter, for good; ``no_new_privs`` has to be set.
+
+    Args:
+        code: The program.
+        pid: This process as it sees itself: the only one that it may send signals to.
 
     Raises:
         OSError: The kernel refuses.
     """
-    filters = ctypes.create_string_buffer(code, len(code))
-    header = ctypes.create_string_buffer(struct.pack("=HxxxxxxQ", len(code) // 8, ctypes.addressof(filters)), 16)
+    complete = code.replace(struct.pack("=I", _ITSELF), struct.pack("=I", pid))
+    filters = ctypes.create_string_buffer(complete, len(complete))
+    header = struct.pack("=HxxxxxxQ", len(complete) // 8, ctypes.addressof(filters))
+    buffer = ctypes.create_string_buffer(header, len(header))
     set_seccomp, filter_mode = 22, 2
-    prctl("prctl(PR_SET_SECCOMP)", set_seccomp, filter_mode, ctypes.addressof(header))
-
-
+    prctl("prctl(PR_SET_SECCOMP)", set_seccomp, filter_mode, ctypes.addressof(buffer))

@@ -1,12 +1,13 @@
 """The zygote: a bare interpreter with some modules loaded, from which every run is forked.
 
-It is started by ``exec`` with an empty environment and the text of this folder (``textgym.sandbox.program``), moves
-into its view if it has to make one, loads modules, prepares what children need, and then serves one socket. It never
-sees the code, the input or the output of a call: a start message carries the descriptors of the child's own socket
-and pipes, and the code comes over that socket.
+It is started by ``exec`` with an empty environment and the text of this folder (``textgym.sandbox.program``),
+moves into its view if it has to make one, loads modules, prepares what children need, and then serves one
+socket. It never sees the code, the input or the output of a call: a start message carries the descriptors of
+the child's own socket and pipes, and the code comes over that socket.
 
-Messages in: ``{"do": "start" | "kill" | "stop" | "continue", "id": int, "lasting": bool}``. Out: ``{"ready": true}`` or
-``{"failed": why}`` once, then ``{"ended": id, "status": wait status}``.
+Messages in: ``{"do": "start" | "kill" | "stop" | "continue", "id": int}``, to start with ``lasting`` and
+``cpu_seconds``. Out: ``{"ready": true}`` or ``{"failed": why}`` once, then ``{"ended": id, "status": wait
+status}``.
 
 Invariant: it has one thread, and ends with the process that started it, as do its children with it.
 """
@@ -34,17 +35,17 @@ __all__ = ["main"]
 _LONGEST_MESSAGE = 1 << 18
 _DESCRIPTORS = 3
 _CHANNEL, _RULES, _HIGH, _HIGHEST = 3, 4, 100, 4096
-"""Descriptors of a child; for a moment it has copies from ``_HIGH`` on, and none ever is beyond ``_HIGHEST``."""
+"""Descriptors of a child; for a moment it has copies from ``_HIGH`` on, and none ever is beyond
+``_HIGHEST``."""
 _ACTIONS = {"kill": signal.SIGKILL, "stop": signal.SIGSTOP, "continue": signal.SIGCONT}
 
 
-def main(descriptor: int) -> None:
+def main() -> None:
     """Serve until the other side closes.
 
-    Args:
-        descriptor: The socket to the pool, which keeps the boundaries of messages.
+    ``sys.argv[1]`` is the descriptor of the socket to the pool, which keeps the boundaries of messages.
     """
-    control = socket.socket(fileno=descriptor)
+    control = socket.socket(fileno=int(sys.argv[1]))
     config = json.loads(control.recv(_LONGEST_MESSAGE))
     try:
         plan = _prepared(config)
@@ -64,7 +65,7 @@ def _prepared(config: dict[str, Any]) -> Plan:
     os.dup2(null, 1)
     os.close(null)
     if config["make_view"]:
-        namespaces.enter(config["view"])
+        namespaces.enter(config["view"], config["scratch"])
     os.chdir("/")
     sys.path += config["packages"]
     for name in config["modules"]:
@@ -115,7 +116,7 @@ class _Zygote:
         ordinal = message["id"]
         if message["do"] == "start":
             try:
-                self._start(ordinal, message["lasting"], descriptors)
+                self._start(message, descriptors)
             finally:
                 for each in descriptors:
                     os.close(each)
@@ -126,7 +127,8 @@ class _Zygote:
                 pass
         return True
 
-    def _start(self, ordinal: int, lasting: bool, descriptors: list[int]) -> None:
+    def _start(self, message: dict[str, Any], descriptors: list[int]) -> None:
+        ordinal = message["id"]
         zygote = os.getpid()
         try:
             child = os.fork()
@@ -135,13 +137,13 @@ class _Zygote:
             return
         if child == 0:
             try:
-                self._become_child(ordinal, lasting, descriptors, zygote)
+                self._become_child(message, descriptors, zygote)
             finally:
                 os._exit(70)
         self._children[ordinal] = child
         self._ids[child] = ordinal
 
-    def _become_child(self, ordinal: int, lasting: bool, descriptors: list[int], zygote: int) -> None:
+    def _become_child(self, message: dict[str, Any], descriptors: list[int], zygote: int) -> None:
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         os.setsid()
@@ -153,11 +155,12 @@ class _Zygote:
         os.closerange(_RULES + 1, _HIGHEST)
         channel = Channel(_CHANNEL)
         try:
-            confine(self._plan, ordinal, zygote, _RULES)
+            confine(self._plan, message["id"], zygote, _RULES, message["cpu_seconds"])
         except BaseException as error:
             channel.send(json.dumps({"failed": str(error)[:1000]}))
             return
         channel.send('{"ready": true}')
+        lasting = message["lasting"]
         interpreter = Interpreter(channel.send, lasting=lasting)
         while (request := channel.request()) is not None:
             interpreter.answer(*request)
