@@ -80,9 +80,9 @@ def edges(dice: Dice, kind: str) -> list[Any]:
         return [[], [0], [a], [-b], [a, a], [-a, -b, -a - b], [b] * 7, sorted(long[:9]), falling, long]
     if kind == "str":
         word, other = _word(dice), _word(dice)
-        number, long = str(dice.between(100, 99_999)), " ".join(_word(dice) for _ in range(12))
+        number, sentence = str(dice.between(100, 99_999)), " ".join(_word(dice) for _ in range(12))
         return ["", " ", word[0], word.upper(), f"  {word}  {other} ", "AAaa bb  cc", number, "bcd fgh!",
-                f"{word},{other};{word}", long]  # fmt: skip
+                f"{word},{other};{word}", sentence]  # fmt: skip
     if kind == "list[str]":
         word, other = _word(dice), _word(dice)
         return [[], [""], [word[0]], [word], [word, word], [word.upper(), word.lower()], ["", other, ""],
