@@ -15,6 +15,7 @@ from textgym.envs import CODE_MATH_PROMPT, CodeMathEnv
 from textgym.envs.code_math import FORGOTTEN, NEITHER, SEVERAL, SILENT
 from textgym.errors import ConfigError, SandboxUnavailable
 from textgym.sandbox import Sandbox, SandboxLimits, shared
+from textgym.tasks.code.env import CodeEnv
 from textgym.testing import RuleStatus, check_text_env
 
 ROWS = [{"question": f"What is {n} squared?", "answer": str(n * n)} for n in range(7, 60)]
@@ -291,13 +292,14 @@ def test_unusable_arguments(kwargs: dict[str, Any], message: str) -> None:
         CodeMathEnv(ROWS, **kwargs)
 
 
-def test_without_a_sandbox_nothing_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_sandbox_no_episode_begins(monkeypatch: pytest.MonkeyPatch) -> None:
     def none(self: Sandbox) -> Any:
         raise SandboxUnavailable("no code can be run safely here")
 
     monkeypatch.setattr(Sandbox, "backend", property(none))
-    with pytest.raises(SandboxUnavailable, match="safely"):
-        CodeMathEnv(ROWS)
+    for env in (CodeMathEnv(ROWS), CodeEnv()):
+        with pytest.raises(SandboxUnavailable, match="safely"):
+            env.reset(seed=0)
 
 
 def test_copies_share_the_sandbox() -> None:

@@ -90,7 +90,7 @@ class CodeMathEnv(MultiTurnEnv):
 
     Raises:
         ConfigError: An argument is unusable.
-        SandboxUnavailable: This machine cannot run code safely.
+        SandboxUnavailable: This machine cannot run code safely; raised by ``reset``.
     """
 
     def __init__(
@@ -137,7 +137,6 @@ class CodeMathEnv(MultiTurnEnv):
         self._sandbox = sandbox
         self._session: SandboxSession | None = None
         self._log: list[str] = []
-        _ = self.sandbox.backend  # says at once if there is none
 
     @property
     def sandbox(self) -> Sandbox:
@@ -148,8 +147,13 @@ class CodeMathEnv(MultiTurnEnv):
 
     @flow
     async def begin(self, setting: Setting) -> Opening:
-        """End the session of the last episode and begin as every ``DatasetEnv`` does."""
+        """End the session of the last episode and begin as every ``DatasetEnv`` does.
+
+        Raises:
+            SandboxUnavailable: This machine cannot run code safely.
+        """
         self._leave()
+        _ = self.sandbox.backend  # says before the first answer if there is none
         opening: Opening = await settle(super().begin(setting))
         self.state.update(runs=0, good_runs=0)
         return opening

@@ -77,7 +77,7 @@ class CodeEnv(MultiTurnEnv):
 
     Raises:
         ConfigError: An argument is unusable.
-        SandboxUnavailable: This machine cannot run code safely.
+        SandboxUnavailable: This machine cannot run code safely; raised by ``reset``.
     """
 
     def __init__(
@@ -124,7 +124,6 @@ class CodeEnv(MultiTurnEnv):
         )
         self.code_timeout = float(code_timeout)
         self._sandbox = sandbox
-        _ = self.sandbox.backend  # says at once if there is none
 
     @property
     def sandbox(self) -> Sandbox:
@@ -133,6 +132,7 @@ class CodeEnv(MultiTurnEnv):
 
     def initial_state(self, example: Example) -> dict[str, Any]:
         """The tests, checked, for the caller may have brought the row; and a verdict on nothing."""
+        _ = self.sandbox.backend  # says before the first answer if there is none
         function, shown, hidden = (example.info.get(name) for name in ("function", "shown", "hidden"))
         if not isinstance(function, str) or not function.isidentifier():
             raise ConfigError(f"the row has function={function!r:.60}: it needs the name of the function")

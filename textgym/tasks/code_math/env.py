@@ -68,7 +68,7 @@ class CodeMathTaskEnv(CodeMathEnv):
 
     Raises:
         ConfigError: An argument is unusable.
-        SandboxUnavailable: This machine cannot run code safely.
+        SandboxUnavailable: This machine cannot run code safely; raised by ``reset``.
     """
 
     def __init__(
