@@ -14,7 +14,8 @@ modules and forks a child for each run or session. It never sees code, input or 
 after another: its session and descriptors, its user, resources (memory, files, threads, computing time), new
 privileges, all capabilities, the file system (Landlock), and all system calls but those that running Python needs
 (seccomp, a list of what is allowed). Around the zygote stands a *view*: namespaces in which no other path,
-process, network or host name exists. This side keeps the clock, bounds what it reads, kills, and decides on the status.
+process, network or host name exists. This side keeps the clock, bounds what it reads, kills, and decides on the
+status.
 
 Backends, by what keeps the code from the rest of the machine:
 
@@ -39,8 +40,8 @@ is left behind, should this process die by SIGKILL.
 
 - The kernel. A hole in a system call that remains is a hole here; so are side channels of the processor.
 - With ``landlock`` alone, code can learn whether a path exists, its size, owner and times (``stat``), which
-  process ids exist, and the machine's host name; not what files and directories hold. Threads are refused there unless
-  each child can be made a user, or a namespace, of its own.
+  process ids exist, and the machine's host name; not what files and directories hold. Threads are refused there
+  unless each child can be made a user, or a namespace, of its own.
 - As root with an interpreter that only root can enter (below ``/root``, in ``landlock`` alone) children stay root
   without capabilities, so that Landlock alone keeps them from root's files.
 - Each run is bounded; all of them together only by ``workers`` times the limits. Sessions that wait keep their

@@ -27,7 +27,6 @@ def main() -> None:
     output, errors = os.dup(1), os.dup(2)
     for name, value in config["limits"].items():
         _limit(name, value)
-    importlib.import_module("random").seed(0)
     importlib.import_module("site").setquit()
     os.environ.clear()
     interpreter = Interpreter(lambda report: _write(errors, "\0" + report + "\n"), lasting=config["lasting"])
