@@ -24,6 +24,7 @@ FLOORS = {
     "datasets": 1,
     "tokens": 1,
     "tools": 2,
+    "sandbox": 1,
     "rewards": 2,
     "policies": 2,
     "rollouts": 3,
