@@ -23,6 +23,7 @@ FLOORS = {
     "datasets": 1,
     "tokens": 1,
     "rewards": 2,
+    "tools": 2,
     "policies": 2,
     "rollouts": 3,
     "envs": 4,
