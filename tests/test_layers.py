@@ -23,7 +23,6 @@ FLOORS = {
     "parsers": 1,
     "datasets": 1,
     "tokens": 1,
-    "tools": 2,
     "rewards": 2,
     "tools": 2,
     "policies": 2,

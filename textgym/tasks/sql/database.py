@@ -18,7 +18,7 @@ import numpy as np
 from textgym import seeding
 from textgym.tasks.sql.domains import DOMAINS
 from textgym.tasks.sql.runner import run_query
-from textgym.tasks.sql.schema import Choice, Column, Day, Domain, Label, Measure, Table
+from textgym.tasks.sql.schema import DELAY, Choice, Column, Day, Domain, Label, Measure, Table
 from textgym.tasks.sql.table import ResultTable
 from textgym.tasks.sql.values import NAMES
 
@@ -117,7 +117,8 @@ def _filled(name: str, seed: int) -> dict[str, dict[str, list[Any]]]:
         for link in table.links:
             columns[link.column] = _references(rng, counts[link.table], count)
         for column in table.columns:
-            columns[column.name] = _values(rng, column, count)
+            before = columns.get(column.after) if isinstance(column, Day) else None
+            columns[column.name] = _values(rng, column, count, before)
         filled[table.name] = columns
     return filled
 
@@ -130,7 +131,7 @@ def _references(rng: np.random.Generator, parents: int, count: int) -> list[int]
     return [int(i) + 1 for i in rng.choice(parents, size=count, p=weights / weights.sum())]
 
 
-def _values(rng: np.random.Generator, column: Column, count: int) -> list[Any]:
+def _values(rng: np.random.Generator, column: Column, count: int, before: list[Any] | None) -> list[Any]:
     values: list[Any]
     match column:
         case Label():
@@ -143,6 +144,10 @@ def _values(rng: np.random.Generator, column: Column, count: int) -> list[Any]:
             steps = rng.integers(column.low, column.high, endpoint=True, size=count)
             whole = float(column.step).is_integer()
             values = [int(n) * int(column.step) if whole else float(n * column.step) for n in steps]
+        case Day() if before:
+            gaps = rng.integers(1, DELAY, endpoint=True, size=count)
+            pairs = zip(before, gaps, strict=True)
+            values = [(date.fromisoformat(day) + timedelta(days=int(gap))).isoformat() for day, gap in pairs]
         case Day():
             first = date(column.first, 1, 1)
             days = rng.integers((date(column.last, 12, 31) - first).days, endpoint=True, size=count)

@@ -33,7 +33,7 @@ _LIBRARY = Domain(
         )),
         Table("loans", "loan", 180, (
             Day("lent", "begun", 2020, 2024),
-            Day("returned", "ended", 2020, 2025, missing=0.2, blank="not returned yet"),
+            Day("returned", "ended", 2020, 2025, missing=0.2, blank="not ended yet", after="lent"),
             Measure("fee", "fee in cents", "with a fee above {} cents", "with a fee below {} cents", 0, 60, 5),
         ), (Link("book_id", "books", "of a book"), Link("member_id", "members", "by a member"))),
     ),
@@ -50,20 +50,20 @@ _SHOP = Domain(
         Table("products", "product", 40, (
             Label("name", "ware"),
             Choice("category", "of the category {}", ("garden", "kitchen", "office", "sport", "toys", "travel")),
-            Measure("price", "price in euros", "that cost more than {} euros", "that cost less than {} euros",
+            Measure("price", "price in euros", "costing more than {} euros", "costing less than {} euros",
                     8, 600, 0.25),
             Measure("stock", "stock", "with more than {} pieces in stock", "with fewer than {} pieces in stock",
                     0, 300),
         )),
-        Table("orders", "order", 90, (
+        Table("purchases", "purchase", 90, (
             Choice("status", "with the status {}", ("cancelled", "delivered", "open", "shipped")),
-            Day("ordered", "placed", 2021, 2024),
+            Day("bought", "made", 2021, 2024),
         ), (Link("customer_id", "customers", "by a customer"),)),
-        Table("order_items", "order item", 200, (
+        Table("purchase_items", "purchase item", 200, (
             Measure("quantity", "quantity", "with a quantity above {}", "with a quantity below {}", 1, 20),
             Measure("discount", "discount in percent", "with a discount above {} percent",
                     "with a discount below {} percent", 1, 8, 5, missing=0.3),
-        ), (Link("order_id", "orders", "of an order"), Link("product_id", "products", "of a product"))),
+        ), (Link("purchase_id", "purchases", "of a purchase"), Link("product_id", "products", "of a product"))),
     ),
 )  # fmt: skip
 
@@ -108,6 +108,7 @@ _FLIGHTS = Domain(
             Measure("founded", "year of foundation", "founded after {}", "founded before {}", 1925, 2020),
         )),
         Table("flights", "flight", 220, (
+            Label("code", "code"),
             Day("day", "made", 2022, 2024),
             Choice("cabin", "of the class {}", ("cargo", "mixed", "tourist")),
             Measure("passengers", "number of passengers", "with more than {} passengers",
@@ -164,7 +165,10 @@ _ZOO = Domain(
             Choice("sex", "of the sex {}", ("female", "male")),
             Measure("weight", "weight in kg", "heavier than {} kg", "lighter than {} kg", 1, 1200, 0.5),
             Day("arrived", "that arrived", 2008, 2024),
-        ), (Link("species_id", "species", "of a species"), Link("keeper_id", "keepers", "in the care of a keeper"))),
+        ), (
+            Link("species_id", "species", "of a species"),
+            Link("keeper_id", "keepers", "in the care of a keeper"),
+        )),
         Table("feedings", "feeding", 200, (
             Choice("food", "with {}", ("fish", "fruit", "grain", "hay", "insects", "meat")),
             Measure("grams", "amount in grams", "of more than {} grams", "of less than {} grams", 2, 160, 50),

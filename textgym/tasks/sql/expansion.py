@@ -18,7 +18,9 @@ _TOKEN = re.compile(
     |(?P<word>[^\W\d][\w$]*)|(?P<sign>.)""",
     re.VERBOSE | re.DOTALL,
 )
-_CLAUSES = frozenset({"select", "where", "group", "order", "having", "limit", "on", "using", "window", "values"})
+_CLAUSES = frozenset(
+    {"select", "where", "group", "order", "having", "limit", "on", "using", "window", "values"}
+)
 _MOST = 10**6
 
 

@@ -17,7 +17,6 @@ from collections.abc import Callable
 from contextlib import closing
 from typing import Any
 
-from textgym.errors import TextgymError
 from textgym.tasks.sql.expansion import expansion_of
 from textgym.tasks.sql.table import MAX_ROWS, ResultTable, Row
 
@@ -66,8 +65,11 @@ _FUNCTIONS = frozenset(
 _SCHEMA = frozenset({"sqlite_master", "sqlite_schema"})
 
 
-class QueryError(TextgymError, ValueError):
-    """A query that cannot be run; the message tells the model why."""
+class QueryError(ValueError):
+    """A query that cannot be run; the message tells the model why.
+
+    It is no ``TextgymError``, for it is the model's doing and breaks no episode.
+    """
 
 
 def run_query(image: bytes, tables: frozenset[str], sql: str) -> ResultTable:
@@ -187,6 +189,8 @@ class _Guard:
         said = str(error)
         if self.refused:
             return self.refused
+        if "vtable" in said:
+            return f"there is no such table: there are {', '.join(sorted(self.tables))}"
         if "not authorized" in said or "prohibited" in said or "one statement" in said:
             return "only reading is possible: write one SELECT"
         return said or "the query cannot be run"

@@ -9,7 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TypeAlias
 
-__all__ = ["Choice", "Column", "Day", "Domain", "Label", "Link", "Measure", "Table"]
+__all__ = ["DELAY", "Choice", "Column", "Day", "Domain", "Label", "Link", "Measure", "Table"]
+
+
+DELAY = 60
+"""Most days between a day and the one that it follows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +76,8 @@ class Day:
     """Share of the rows where it is NULL."""
     blank: str = ""
     """``not returned yet``: what a NULL means."""
+    after: str = ""
+    """The column that it follows by up to ``DELAY`` days, if any; the years do not count then."""
 
 
 Column: TypeAlias = Label | Choice | Measure | Day

@@ -45,6 +45,7 @@ NAMES: dict[str, tuple[str, ...]] = {
     "ware": tuple(map(" ".join, product(_MATERIALS, _WARES))),
     "firm": tuple(f"{first} & {last}" for first, last in product(_LAST, _LAST) if first < last),
     "band": tuple(f"{first} {last}s" for first, last in product(_ADJECTIVES, _NOUNS)),
+    "code": tuple(f"{first}{second} {n}" for first, second, n in product("BHKQX", "ADNT", range(100, 200))),
     "pet": _FIRST + _NOUNS + _ADJECTIVES,
 }
 """Pool -> names."""

@@ -11,8 +11,6 @@ import math
 from fractions import Fraction
 from typing import TypeAlias
 
-from textgym.errors import TextgymError
-
 __all__ = [
     "MAX_DIGITS",
     "CalculationError",
@@ -37,8 +35,11 @@ _COUNTABLE = 10**15
 """Number of digits beyond which only its magnitude is told."""
 
 
-class CalculationError(TextgymError, ValueError):
-    """An expression that cannot be computed; the message tells the model why."""
+class CalculationError(ValueError):
+    """An expression that cannot be computed; the message tells the model why.
+
+    It is no ``TextgymError``, for it is the model's doing and breaks no episode.
+    """
 
 
 def bounded(value: Exact) -> Exact:
