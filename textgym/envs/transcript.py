@@ -47,4 +47,8 @@ def transcript(messages: Sequence[Message]) -> str:
 
 def _content(message: Message) -> str:
     content = message.get("content")
-    return content if isinstance(content, str) else "" if content is None else str(content)
+    text = content if isinstance(content, str) else "" if content is None else str(content)
+    for call in message.get("tool_calls") or ():
+        function = call.get("function") or {}
+        text += f"{chr(10) if text else ''}[calls {function.get('name')} with {function.get('arguments')}]"
+    return text

@@ -30,8 +30,11 @@ _OPENING = re.compile(r"<(tool|tool_call)>")
 _CANONICAL = re.compile(
     r'\{\s*"name"\s*:\s*("(?:[^"\\]|\\.)*+")\s*,\s*"(?:arguments|args)"\s*:\s*(.*)\}\Z', re.DOTALL
 )
+_SPACE = re.compile(r"[ \t\r\n]*+")
 _THINKING, _THOUGHT = "<think>", "</think>"
 _DECODER = json.JSONDecoder()
+_MOST_BROKEN = 64
+"""Blocks of broken JSON after which blocks are only cut at their closing tags."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,8 +162,8 @@ def read_arguments(text: str) -> tuple[dict[str, Any] | None, str]:
     if not text.strip():
         return {}, ""
     value, fault = _json(text)
-    if isinstance(value, str):
-        value, fault = _json(value)
+    if isinstance(value, str):  # JSON within JSON, as OpenAI's protocol has it
+        return read_arguments(value)
     if fault:
         return None, f"the arguments are no valid JSON: {fault}"
     if not isinstance(value, dict):
@@ -178,53 +181,43 @@ def _end_of_thoughts(text: str) -> int:
 def _blocks(text: str, position: int) -> Iterator[tuple[int, int, str, str]]:
     """(start, end, tag, content) of every block, each character looked at a bounded number of times.
 
-    ``missing`` holds the tags that are known not to be closed any more, so that a text of opening tags is not
-    searched to its end again and again; JSON is only decoded at a brace.
+    ``closes`` holds the next place of each closing tag, so that a text of opening tags is not searched to its end
+    again and again.
     """
-    missing: set[str] = set()
+    closes = {"tool": 0, "tool_call": 0}
     broken = 0
     while (opening := _OPENING.search(text, position)) is not None:
         tag, body = opening[1], opening.end()
         closing = f"</{tag}>"
         brace = _past_space(text, body)
-        end = _end_of_object(text, brace) if broken < _MOST_BROKEN else None
+        is_object = text.startswith("{", brace)
+        end = _end_of_object(text, brace) if is_object and broken < _MOST_BROKEN else None
         if end is not None:
             after = _past_space(text, end)
             if text.startswith(closing, after) or after == len(text):
                 position = min(after + len(closing), len(text))
                 yield opening.start(), position, tag, text[body:end]
                 continue
-        elif text.startswith("{", brace):
-            broken += 1
-        close = -1 if tag in missing else text.find(closing, body)
-        if close < 0:
-            missing.add(tag)
-            if text.startswith("{", brace) and _OPENING.search(text, body) is None:
-                yield opening.start(), len(text), tag, text[body:]
-                return
-            position = body
-            continue
-        inner = text.find(f"<{tag}>", body, close)
-        if inner >= 0:  # a mention of the tag, or a block that was never closed
-            position = inner
-            continue
-        position = close + len(closing)
-        yield opening.start(), position, tag, text[body:close]
-
-
-_MOST_BROKEN = 64
-"""Blocks of broken JSON after which blocks are only cut at their closing tags."""
+        broken += is_object
+        if 0 <= closes[tag] < body:
+            closes[tag] = text.find(closing, body)
+        close = closes[tag]
+        stop = close if close >= 0 else len(text)
+        following = _OPENING.search(text, body, stop)
+        if following is not None:
+            stop = following.start()
+        position = stop + len(closing) if close == stop else stop
+        # Without an object, a tag that is never closed, or before another one, is a mention in a sentence.
+        if is_object or (close == stop and following is None):
+            yield opening.start(), position, tag, text[body:stop]
 
 
 def _past_space(text: str, position: int) -> int:
-    while position < len(text) and text[position] in " \t\r\n":
-        position += 1
-    return position
+    found = _SPACE.match(text, position)
+    return position if found is None else found.end()
 
 
 def _end_of_object(text: str, position: int) -> int | None:
-    if not text.startswith("{", position):
-        return None
     try:
         return _DECODER.raw_decode(text, position)[1]
     except (ValueError, RecursionError):

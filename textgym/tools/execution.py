@@ -179,8 +179,8 @@ def _abandon(thread: threading.Thread, tool: Tool) -> None:
         _abandoned.append(thread)
     if count >= _FIRST_WARNING and count & (count - 1) == 0:
         warnings.warn(
-            f"{count} threads of tools that went over their deadline are still running, the last of {tool.name!r}: "
-            "a thread cannot be stopped; bound the tool's own work, or make it async",
+            f"{count} threads of tools that went over their deadline are still running, "
+            f"the last of {tool.name!r}: a thread cannot be stopped; bound the tool's own work, or make it async",
             RuntimeWarning,
             stacklevel=2,
         )

@@ -26,4 +26,4 @@ def tool_success(tool_calls: Sequence[Mapping[str, Any]]) -> float:
     """
     if not tool_calls:
         return 0.0
-    return sum(call["outcome"] == ToolOutcome.OK for call in tool_calls) / len(tool_calls)
+    return sum(bool(call["outcome"] == ToolOutcome.OK) for call in tool_calls) / len(tool_calls)

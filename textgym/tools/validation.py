@@ -13,7 +13,8 @@ parts; the texts are written for the model that wrote the arguments.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+import operator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 __all__ = ["MAX_CHECKS", "MAX_DEPTH", "argument_faults", "fault", "kind_of"]
@@ -24,6 +25,7 @@ MAX_CHECKS = 100_000
 """Most pairs of a value and a schema that one check looks at."""
 _MOST_FAULTS = 5
 _SHOWN = 60
+_DEEPEST_KIND = 3
 
 _TYPES: dict[str, Any] = {
     "string": lambda value: isinstance(value, str),
@@ -72,14 +74,14 @@ def argument_faults(arguments: Mapping[str, Any], parameters: Mapping[str, Any])
     return faults
 
 
-def kind_of(schema: Any) -> str:
-    """What a schema allows, in a few words.
+def kind_of(schema: Any, depth: int = 0) -> str:
+    """What a schema allows, in a few words; forms within forms are left out below the third level.
 
     Example:
         >>> kind_of({"type": ["integer", "string"]}), kind_of({"enum": ["a", "b"]})
         ('an integer or a string', 'one of "a", "b"')
     """
-    if not isinstance(schema, Mapping):
+    if not isinstance(schema, Mapping) or depth > _DEEPEST_KIND:
         return "any value"
     if "enum" in schema and isinstance(schema["enum"], list):
         kind = "one of " + ", ".join(_shown(value) for value in schema["enum"][:30])
@@ -89,12 +91,12 @@ def kind_of(schema: Any) -> str:
     elif isinstance(schema.get("type"), str):
         kind = _article(schema["type"])
         if schema["type"] == "array" and isinstance(schema.get("items"), Mapping) and schema["items"]:
-            kind += f", each item {kind_of(schema['items'])}"
+            kind += f", each item {kind_of(schema['items'], depth + 1)}"
     elif isinstance(schema.get("type"), list):
         kind = " or ".join(_article(str(name)) for name in schema["type"])
     else:
-        parts = next((schema[name] for name in ("anyOf", "oneOf") if isinstance(schema.get(name), list)), [])
-        kind = " or ".join(dict.fromkeys(kind_of(part) for part in parts[:8])) or "any value"
+        parts = _list(schema.get("anyOf")) or _list(schema.get("oneOf"))
+        kind = " or ".join(dict.fromkeys(kind_of(part, depth + 1) for part in parts[:8])) or "any value"
     if schema.get("nullable") is True and "null" not in kind:
         kind += " or null"
     return kind
@@ -104,6 +106,14 @@ def _article(name: str) -> str:
     return {"null": "null", "boolean": "true or false"}.get(
         name, f"{'an' if name[:1] in 'aeiou' else 'a'} {name}"
     )
+
+
+_BOUNDS: dict[str, tuple[Callable[[Any, Any], bool], str]] = {
+    "minimum": (operator.ge, "at least"),
+    "maximum": (operator.le, "at most"),
+    "exclusiveMinimum": (operator.gt, "greater than"),
+    "exclusiveMaximum": (operator.lt, "less than"),
+}
 
 
 class _TooMuch(Exception):
@@ -187,8 +197,8 @@ class _Check:
         """The keywords that look at the value itself."""
         types = schema.get("type")
         names = [types] if isinstance(types, str) else types if isinstance(types, list) else []
-        tests = [_TYPES.get(name) if isinstance(name, str) else None for name in names]
-        wrong = bool(tests) and None not in tests and not any(test(value) for test in tests)
+        known = all(isinstance(name, str) and name in _TYPES for name in names)
+        wrong = bool(names) and known and not any(_TYPES[name](value) for name in names)
         values = schema.get("enum")
         wrong |= isinstance(values, list) and not any(_same(value, allowed) for allowed in values)
         wrong |= "const" in schema and not _same(value, schema["const"])
@@ -269,21 +279,16 @@ class _Check:
 
 
 def _bounds(value: float, schema: Mapping[str, Any], where: str) -> str | None:
-    tests = (
-        ("minimum", lambda bound: value >= bound, "at least"),
-        ("maximum", lambda bound: value <= bound, "at most"),
-        ("exclusiveMinimum", lambda bound: value > bound, "greater than"),
-        ("exclusiveMaximum", lambda bound: value < bound, "less than"),
-    )
-    for name, fits, words in tests:
+    for name, (fits, words) in _BOUNDS.items():
         bound = schema.get(name)
-        if _is_number(bound) and not fits(bound):
+        if _is_number(bound) and not fits(value, bound):
             return f"{where} is {_shown(value)}: it must be {words} {bound}"
     return None
 
 
 def _sizes(size: int, schema: Mapping[str, Any], where: str, names: tuple[str, str], what: str) -> str | None:
-    least, most = schema.get(names[0]), schema.get(names[1])
+    least: Any = schema.get(names[0])
+    most: Any = schema.get(names[1])
     if _is_number(least) and size < least:
         return f"{where} has {size} {what}: it must have at least {least}"
     if _is_number(most) and size > most:
