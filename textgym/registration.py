@@ -20,6 +20,7 @@ _ENTRY_POINTS = {
     "GuessNumber-v0": "textgym.tasks.guess_number:GuessNumberEnv",
     "Math-v0": "textgym.tasks.math.env:MathEnv",
     "QA-v0": "textgym.tasks.qa.env:QAEnv",
+    "SQL-v0": "textgym.tasks.sql.env:SQLEnv",
     "Tutor-v0": "textgym.tasks.tutor:TutorEnv",
     "Wordle-v0": "textgym.tasks.wordle.env:WordleEnv",
 }

@@ -8,6 +8,7 @@ follows from its query alone: what is asked in training is not asked in the test
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -50,21 +51,29 @@ class Instances:
             ConfigError: No question fits the data; the shapes of this difficulty are at fault.
         """
         domain = self.domains[int(rng.integers(len(self.domains)))]
-        seed = int(rng.integers(1 << 48))
-        databases = databases_of(domain, seed)
-        writer = Writer(rng, databases[0])
-        for _ in range(_ATTEMPTS):
-            draft: Draft = writer.pick(LEVELS[self.difficulty])(writer, self.difficulty)
-            if self._wanted(draft) and _is_sound(draft, databases):
-                info = {"domain": domain, "seed": seed, "ordered": draft.ordered}
-                return {"question": draft.question, "answer": draft.sql, "info": info}
-        raise ConfigError(f"no question of difficulty {self.difficulty} fits the data of {domain!r}")
+        seed = int(rng.integers(1 << seeding.SEED_BITS))
+        draft = _drafted(self.difficulty, self.split, domain, seed)
+        info = {"domain": domain, "seed": seed, "ordered": draft.ordered}
+        return {"question": draft.question, "answer": draft.sql, "info": info}
 
-    def _wanted(self, draft: Draft) -> bool:
-        if self.split is None:
-            return True
-        share = seeding.mix("sql", draft.sql) / (1 << seeding.SEED_BITS)
-        return (share < TEST_SHARE) == (self.split == "test")
+
+@lru_cache(maxsize=256)
+def _drafted(difficulty: int, split: str | None, domain: str, seed: int) -> Draft:
+    """The question of an instance; kept, because the members of a group ask for the same one."""
+    databases = databases_of(domain, seed)
+    writer = Writer(seeding.generator(seed, "sql/question", difficulty), databases[0])
+    for _ in range(_ATTEMPTS):
+        draft: Draft = writer.pick(LEVELS[difficulty])(writer, difficulty)
+        if _wanted(draft, split) and _is_sound(draft, databases):
+            return draft
+    raise ConfigError(f"no question of difficulty {difficulty} fits the data of {domain!r}")
+
+
+def _wanted(draft: Draft, split: str | None) -> bool:
+    if split is None:
+        return True
+    share = seeding.mix("sql", draft.sql) / (1 << seeding.SEED_BITS)
+    return (share < TEST_SHARE) == (split == "test")
 
 
 def databases_of(domain: str, seed: int) -> tuple[Database, ...]:
