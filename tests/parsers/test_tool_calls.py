@@ -108,6 +108,7 @@ def test_content_and_spoken() -> None:
     found = PARSER.parse(text)
     assert found.content == "<think>\nhm <answer>1</answer>\n</think>\nSo:\nand <tool>bad</tool>."
     assert found.spoken == "So:\nand\n."
+    assert found.thoughts == "<think>\nhm <answer>1</answer>\n</think>"
     plain = PARSER.parse("  <answer> 4 </answer>\n")
     assert plain.content == plain.spoken == "  <answer> 4 </answer>\n"
 
@@ -188,7 +189,6 @@ def test_any_text(text: str) -> None:
         assert call.name.strip()
     spans = [(call.start, call.end) for call in found.calls]
     assert all(before[1] <= after[0] for before, after in pairwise(spans))
-    assert "".join(found.spoken.split()) in "".join(text.split()) or found.calls
 
 
 @pytest.mark.parametrize(
@@ -196,7 +196,8 @@ def test_any_text(text: str) -> None:
     [
         "<tool>", "<tool_call>", "</tool>", "<tool>{", "<tool>{}", "<tool>{}</tool>", "<tool></tool>",
         "<tool> ", "<think>", "<tool></tool_call>", "<tool><tool_call>", '<tool>{"name": "a"}', '<tool>{"name":',
-        '{"name": "a", "arguments": ', '<tool>{"a": [', "<tool>{'", "<tool_call>{}</tool>", " ", '<tool>{"name": "\\', "<tool>[",
+        '{"name": "a", "arguments": ', '<tool>{"a": [', "<tool>{'", "<tool_call>{}</tool>", " ",
+        '<tool>{"name": "\\', "<tool>[",
     ],
 )  # fmt: skip
 def test_a_megabyte_of_forged_tags(unit: str) -> None:
