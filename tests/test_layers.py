@@ -23,6 +23,7 @@ FLOORS = {
     "parsers": 1,
     "datasets": 1,
     "tokens": 1,
+    "sandbox": 1,
     "rewards": 2,
     "tools": 2,
     "policies": 2,

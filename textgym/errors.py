@@ -14,6 +14,7 @@
     │   │   └── ContextOverflow             the prompt is longer than the model's context
     │   ├── ProviderFailed               the server failed (5xx, 429, timeout) until patience ran out
     │   └── MalformedResponse            a reply came, but not in the shape of the protocol
+    ├── SandboxUnavailable            nothing on this machine can isolate untrusted code; says what is missing
     ├── RunError                      a run directory or a whole run cannot go on
     │   ├── RunLocked                    another process writes this directory
     │   ├── RunMismatch                  resume with another configuration; holds the difference
@@ -49,6 +50,7 @@ __all__ = [
     "RunError",
     "RunLocked",
     "RunMismatch",
+    "SandboxUnavailable",
     "TextgymError",
 ]
 
@@ -135,6 +137,10 @@ class ProviderFailed(PolicyError):
 
 class MalformedResponse(PolicyError):
     """A reply arrived that does not have the shape of the protocol."""
+
+
+class SandboxUnavailable(TextgymError, RuntimeError):
+    """Untrusted code cannot be isolated, so it is not run; the message names what is missing and the options."""
 
 
 class RunError(TextgymError, RuntimeError):

@@ -1,6 +1,7 @@
 """``textgym doctor``: is everything here that a run needs, and does the model server answer?
 
-Invariant: it changes nothing outside this process and asks the network only for the server that was named.
+Invariant: it changes nothing outside this process and asks the network only for the server that was named. The
+sandbox is found by really starting one.
 What it prints is fit for a bug report: no key, no path of the user, no environment variable's value.
 """
 
@@ -22,6 +23,7 @@ from textgym.cli.exits import Exit
 from textgym.cli.settings import DEFAULT_CONCURRENCY
 from textgym.errors import ConfigError, PolicyError
 from textgym.registration import registered_ids
+from textgym.sandbox import probe
 
 if TYPE_CHECKING:
     from textgym.policies import OpenAIPolicy
@@ -31,6 +33,7 @@ __all__ = ["HELP", "Finding", "add_arguments", "run"]
 HELP = "Look for what may be wrong with this installation"
 
 _REQUIREMENT = re.compile(r"^([\w.-]+)(.*?)(?:;(.*))?$")
+_PATH = re.compile(r"(?:/[^\s/:,;']+){2,}")
 _DEVELOPMENT = "dev"
 
 
@@ -55,7 +58,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace, words: Sequence[str]) -> int:
     """Look at everything and print what was found."""
-    findings = [*_software(), *_machine()]
+    findings = [*_software(), *_machine(), *_sandbox()]
     if arguments.base_url or arguments.model:
         findings += asyncio.run(_server(arguments.base_url or [], arguments.model))
     problems = [finding for finding in findings if finding.problem is not None]
@@ -126,6 +129,13 @@ def _machine() -> Iterator[Finding]:
     soft, _ = open_files.limit()
     problem = open_files.allow(DEFAULT_CONCURRENCY)
     yield Finding("open files", "no limit" if soft is None else str(soft), problem)
+
+
+def _sandbox() -> Iterator[Finding]:
+    """What untrusted code can be run behind; no problem for those who run none, so that it is never called one."""
+    for row in probe():
+        why = console.one_line(_PATH.sub("<path>", row.found), 200)
+        yield Finding(f"sandbox: {row.feature}", row.found if row.works else f"no: {why}")
 
 
 async def _server(base_urls: list[str], model: str | None) -> list[Finding]:
