@@ -24,7 +24,8 @@ WRONG = {
     "textgym/GuessNumber-v0": ["one or two", "<guess>50</guess>"],
     "textgym/Math-v0": [r"It may be \boxed{1} or \boxed{0 or 1}."],
     "textgym/SQL-v0": [
-        '<think>\nWhat is there?\n</think>\n<tool>\n{"name": "query", "args": {"sql": "SELECT * FROM nothing"}}\n</tool>',
+        "<think>\nWhat is there?\n</think>\n"
+        '<tool>\n{"name": "query", "args": {"sql": "SELECT * FROM nowhere"}}\n</tool>',
         '<tool>\n{"name": "query", "args": {"sql": "DROP TABLE flights"}}\n</tool>\n'
         '<tool>\n{"name": "query", "args": {"sql": "SELECT date(\'now\')"}}\n</tool>',
         "I wonder.",

@@ -8,14 +8,21 @@ business of ``textgym.sandbox``.
 from __future__ import annotations
 
 from functools import partial
+from typing import TYPE_CHECKING
 
+from textgym.cutting import cut
 from textgym.tools.definition import Tool
+
+if TYPE_CHECKING:
+    from textgym.sandbox import SandboxResult
 
 __all__ = ["python", "python_executor"]
 
 _PATIENCE = 120.0
 """Seconds until a call is given up: the sandbox has a deadline of its own, and calls may have to queue for it."""
 _TRACEBACK_LINES = 6
+_MAX_PRINTED = 3000
+"""Longest output, in code points: below the bound of the tool, so that the error after it is seen."""
 
 
 @partial(Tool.from_function, timeout=_PATIENCE)
@@ -37,10 +44,10 @@ async def python(code: str) -> str:
     from textgym.sandbox import shared
 
     result = await shared().arun(code)
-    output = result.stdout.rstrip("\n")
+    output = cut(result.stdout.rstrip("\n"), _MAX_PRINTED)
     if result.ok:
         return output or "(the program printed nothing; print what you want to see)"
-    error = _error(result.status.value, result.stderr)
+    error = _error(result)
     return f"{output}\n{error}" if output else error
 
 
@@ -48,15 +55,17 @@ python_executor = Tool.from_function(python.function, name="python_executor", ti
 """``python`` under another name."""
 
 
-def _error(status: str, trace: str) -> str:
+def _error(result: SandboxResult) -> str:
     """What the model is told of a program that failed."""
-    reasons = {
-        "timeout": "the program took too long and was stopped",
-        "memory": "the program needed too much memory and was stopped",
-        "output": "the program wrote too much and was stopped",
-        "killed": "the program was stopped",
-    }
-    lines = trace.rstrip().splitlines()[-_TRACEBACK_LINES:]
-    if status in reasons:
-        return f"Error: {reasons[status]}"
-    return f"Error: {lines[-1]}\n" + "\n".join(lines[:-1]) if lines else "Error: the program failed"
+    reason = {
+        "timeout": f"the program was stopped after {result.seconds:.0f} seconds",
+        "memory": "the program was stopped: it needed too much memory",
+        "output": "the program was stopped: it printed too much",
+        "killed": "the program was stopped: it ended without a result",
+    }.get(result.status.value)
+    if reason is not None:
+        return f"Error: {reason}"
+    lines = [line for line in result.stderr.splitlines() if line.strip()]
+    if not lines:
+        return "Error: the program ended with an exit status other than 0"
+    return "\n".join([f"Error: {lines[-1]}", *lines[-_TRACEBACK_LINES:-1]])

@@ -53,12 +53,12 @@ class Database:
         """The tables as SQL, with the number of rows of each.
 
         Example:
-            >>> print(Database("music", 0).schema().partition(";")[0])
-            CREATE TABLE artists ( -- 22 rows
+            >>> print(Database("school", 0).schema().partition(";")[0])
+            CREATE TABLE teachers ( -- 18 rows
               id INTEGER PRIMARY KEY,
               name TEXT NOT NULL,
-              country TEXT NOT NULL,
-              founded INTEGER NOT NULL
+              subject TEXT NOT NULL, -- one of: art, biology, history, mathematics, music
+              hired TEXT NOT NULL
             )
         """
         return "\n".join(

@@ -47,7 +47,7 @@ def expansion_of(sql: str) -> Expansion:
     Example:
         >>> found = expansion_of("WITH a AS (SELECT 1), b AS (SELECT * FROM a, a AS c) SELECT * FROM b, b AS d")
         >>> found.subqueries, found.sources
-        (4, 6)
+        (4, 4)
     """
     words = [word for word in map(_word, _TOKEN.finditer(sql)) if word]
     defined = Counter(_defined(words))

@@ -34,6 +34,8 @@ MAX_EXPANSIONS = 100
 """How often the tables of WITH may refer to each other, multiplied: SQLite writes each reference out."""
 MAX_SOURCES = 16
 """Most tables and subqueries in one query: the planner's time grows fast with them."""
+_DATE_STEPS, _NEW_DATE_STEPS = 20, 400
+"""What a call of a date function costs, and one with new arguments besides."""
 _STRIDE = 1000
 """Steps between two looks at the budget."""
 
@@ -143,6 +145,8 @@ class _Guard:
         self.steps = 0
         self.deadline = time.thread_time() + SECONDS
         self.refused = ""
+        self.known: dict[tuple[Any, ...], Any] = {}
+        """Results of date functions so far."""
 
     def allow(self, action: int, first: str | None, second: str | None, *_: Any) -> int:
         """SQLite's authorizer: reading, and the functions that are known to be harmless."""
@@ -178,9 +182,14 @@ class _Guard:
             if not times or any(str(value).lower() in _PRESENT for value in times):
                 self.refuse(f"{name} of the present time is not available: the data holds its own dates")
                 raise ValueError
-            with closing(sqlite3.connect(":memory:")) as calendar:
-                marks = ", ".join("?" * len(arguments))
-                return calendar.execute(f"SELECT {name}({marks})", arguments).fetchone()[0]
+            self.steps += _DATE_STEPS
+            key = (name, *arguments)
+            if key not in self.known:
+                with closing(sqlite3.connect(":memory:")) as calendar:
+                    marks = ", ".join("?" * len(arguments))
+                    self.known[key] = calendar.execute(f"SELECT {name}({marks})", arguments).fetchone()[0]
+                self.steps += _NEW_DATE_STEPS
+            return self.known[key]
 
         return compute
 
