@@ -26,7 +26,7 @@ WRONG = {
     "textgym/SQL-v0": [
         "<think>\nWhat is there?\n</think>\n"
         '<tool>\n{"name": "query", "args": {"sql": "SELECT * FROM nowhere"}}\n</tool>',
-        '<tool>\n{"name": "query", "args": {"sql": "DROP TABLE flights"}}\n</tool>\n'
+        '<tool>\n{"name": "query", "args": {"sql": "CREATE TABLE t (id)"}}\n</tool>\n'
         '<tool>\n{"name": "query", "args": {"sql": "SELECT date(\'now\')"}}\n</tool>',
         "I wonder.",
     ],

@@ -41,9 +41,6 @@ def query(sql: str, database: Database) -> str:
     Args:
         sql: One SELECT
         database: The database of the episode
-
-    Examples:
-        query("SELECT COUNT(*) FROM books") -> "COUNT(*)\\n70\\n(1 row)"
     """
     return database.query(sql).text()
 
