@@ -23,6 +23,9 @@ _ENTRY_POINTS = {
     "GuessNumber-v0": "textgym.tasks.guess_number:GuessNumberEnv",
     "Math-v0": "textgym.tasks.math.env:MathEnv",
     "QA-v0": "textgym.tasks.qa.env:QAEnv",
+    "SQL-v0": "textgym.tasks.sql.env:SQLEnv",
+    "Search-v0": "textgym.tasks.search.env:SearchEnv",
+    "ToolMath-v0": "textgym.tasks.tool_math.env:ToolMathEnv",
     "Tutor-v0": "textgym.tasks.tutor:TutorEnv",
     "Wordle-v0": "textgym.tasks.wordle.env:WordleEnv",
 }

@@ -26,6 +26,12 @@ VARIANTS: dict[str, list[dict[str, Any]]] = {
         {"scoring": "math"},
         {"scoring": "f1", "split": "test", "message_type": "completion"},
     ],
+    "textgym/SQL-v0": [{"difficulty": 5, "split": "test"}, {"difficulty": 4, "protocol": "native"}],
+    "textgym/Search-v0": [{"difficulty": 4, "protocol": "native"}],
+    "textgym/ToolMath-v0": [
+        {"difficulty": 5, "split": "test"},
+        {"kinds": ["triangle", "growth"], "protocol": "native"},
+    ],
     "textgym/Tutor-v0": [{"difficulty": 4}],
     "textgym/Wordle-v0": [{"hard": True}],
 }

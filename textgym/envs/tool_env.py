@@ -39,7 +39,7 @@ why you need it
 {"name": "the tool's name", "args": {"argument": "value"}}
 </tool>
 The block holds one JSON object; write several blocks to make several calls. You then get one <result> block
-for each \\ call, in the same order, and go on.
+for each call, in the same order, and go on.
 
 To finish, write:
 <think>

@@ -23,23 +23,34 @@ from textgym.tools.success import tool_success
 from textgym.tools.tool_registry import ToolRegistry, registry, tool
 from textgym.tools.toolset import Toolset
 
-_HOMES: dict[str, str] = {}
+_HOMES: dict[str, str] = {
+    "Search": "textgym.tools.search_tool",
+    "SearchIndex": "textgym.tools.search_index",
+    "calculator": "textgym.tools.calculator_tool",
+    "python": "textgym.tools.python_tool",
+    "python_executor": "textgym.tools.python_tool",
+}
 """Ready-made name -> module that defines it. No module may be called like a name in it, for a module that has been
 imported is an attribute of this package and would hide the tool."""
 
-_TOOLS: tuple[str, ...] = ()
+_TOOLS: tuple[str, ...] = ("calculator", "python", "python_executor")
 """The names in ``_HOMES`` that are tools, which the registry finds by name."""
 
 for _name in _TOOLS:
     registry.add_lazy(_name, f"{_HOMES[_name]}:{_name}")
 
 __all__ = [
+    "Search",
+    "SearchIndex",
     "Tool",
     "ToolOutcome",
     "ToolProvider",
     "ToolRegistry",
     "ToolResult",
     "Toolset",
+    "calculator",
+    "python",
+    "python_executor",
     "registry",
     "tool",
     "tool_success",
