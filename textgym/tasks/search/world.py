@@ -13,8 +13,7 @@ from functools import lru_cache
 import numpy as np
 
 from textgym import seeding
-from textgym.tasks.math.problem import between, pick
-from textgym.tasks.search.articles import article
+from textgym.tasks.search.articles import MOST_DRAWS, article
 from textgym.tasks.search.names import unique
 from textgym.tools import Search
 
@@ -23,6 +22,20 @@ __all__ = ["Corpus", "Entity"]
 SNIPPET = 160
 """Longest snippet of a search, in characters: rarely a whole article."""
 _SHARES = {"city": 0.2, "person": 0.4, "company": 0.2, "book": 0.2}
+_NUMBERS: dict[str, dict[str, tuple[int, int]]] = {
+    "city": {"founded": (810, 1790), "height": (3, 1950), "people": (4_000, 900_000)},
+    "person": {"born": (1905, 1985)},
+    "company": {"founded": (1835, 1990), "workers": (30, 9_800)},
+    "book": {"published": (1930, 2015), "pages": (80, 1100)},
+}
+"""Kind -> fact -> (smallest number, first one that is too large)."""
+_LINKS = {
+    "city": {"mayor": "person"},
+    "person": {"birthplace": "city", "employer": "company", "teacher": "person"},
+    "company": {"seat": "city", "founder": "person"},
+    "book": {"author": "person", "publisher": "company"},
+}
+"""Kind -> fact -> kind of the entity that is its value."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,58 +76,49 @@ class Corpus:
 
 @lru_cache(maxsize=16)
 def _searchable(seed: int, size: int) -> Search:
-    rng = seeding.generator(seed, "search/articles")
     entities = _entities(seed, size)
-    rows = [{"id": e.id, "title": e.name, "text": article(rng, e.kind, e.name, e.facts)} for e in entities]
-    return Search([rows[int(i)] for i in rng.permutation(len(rows))], max_characters=SNIPPET)
+    rng = seeding.generator(seed, "search/articles")
+    draws = iter(rng.integers(1 << 40, size=MOST_DRAWS * len(entities)).tolist())
+    rows = [{"id": e.id, "title": e.name, "text": article(draws, e.kind, e.name, e.facts)} for e in entities]
+    return Search([rows[i] for i in rng.permutation(len(rows)).tolist()], max_characters=SNIPPET)
 
 
 @lru_cache(maxsize=16)
 def _entities(seed: int, size: int) -> tuple[Entity, ...]:
     rng = seeding.generator(seed, "search/world", size)
-    named = [
-        (kind, name) for kind, share in _SHARES.items() for name in unique(rng, kind, round(share * size))
-    ]
-    by_kind: dict[str, list[int]] = {kind: [] for kind in _SHARES}
-    for position, (kind, _) in enumerate(named):
-        by_kind[kind].append(position)
-    rivers = unique(rng, "river", len(by_kind["city"]))
-    ids = rng.permutation(9000)[: len(named)] + 1000
-    entities = []
-    for position, (kind, name) in enumerate(named):
-        facts, links = _facts(rng, kind, by_kind, position)
-        if kind == "city":
-            facts["river"] = rivers[by_kind["city"].index(position)]
-        facts.update({fact: named[target][1] for fact, target in links.items()})
-        entities.append(Entity(f"A{ids[position]}", kind, name, facts, links))
+    names: dict[str, list[str]] = {}
+    for kind, share in _SHARES.items():
+        count = round(share * size)
+        names[kind] = unique(rng, kind, count)
+        if kind == "book":
+            names[kind] = names[kind][::2] + unique(rng, "tribute", count // 2)
+    ids = (rng.permutation(9000) + 1000).tolist()
+    first: dict[str, int] = {}
+    for kind in names:
+        first[kind] = sum(len(names[before]) for before in first)
+    rivers = unique(rng, "river", len(names["city"]))
+    entities: list[Entity] = []
+    for kind, named in names.items():
+        numbers = {
+            fact: rng.integers(*span, size=len(named)).tolist() for fact, span in _NUMBERS[kind].items()
+        }
+        targets = {fact: _others(rng, kind, of, names) for fact, of in _LINKS[kind].items()}
+        for row, name in enumerate(named):
+            facts = {fact: str(values[row]) for fact, values in numbers.items()}
+            if kind == "city":
+                facts["river"] = rivers[row]
+            facts.update({fact: names[of][targets[fact][row]] for fact, of in _LINKS[kind].items()})
+            links = {fact: first[of] + targets[fact][row] for fact, of in _LINKS[kind].items()}
+            entities.append(Entity(f"A{ids[len(entities)]}", kind, name, facts, links))
     return tuple(entities)
 
 
-def _facts(
-    rng: np.random.Generator, kind: str, by_kind: dict[str, list[int]], position: int
-) -> tuple[dict[str, str], dict[str, int]]:
-    """Numbers and links of one entity."""
-
-    def other(of: str) -> int:
-        return int(pick(rng, [target for target in by_kind[of] if target != position]))
-
-    match kind:
-        case "city":
-            facts = {
-                "founded": between(rng, 810, 1790),
-                "height": between(rng, 3, 1950),
-                "people": between(rng, 4_000, 900_000),
-            }
-            return {name: str(value) for name, value in facts.items()}, {"mayor": other("person")}
-        case "person":
-            born = between(rng, 1905, 1985)
-            links = {"birthplace": other("city"), "employer": other("company"), "teacher": other("person")}
-            return {"born": str(born)}, links
-        case "company":
-            facts = {"founded": between(rng, 1835, 1990), "workers": between(rng, 30, 9_800)}
-            links = {"seat": other("city"), "founder": other("person")}
-            return {name: str(value) for name, value in facts.items()}, links
-        case _:
-            facts = {"published": between(rng, 1930, 2015), "pages": between(rng, 80, 1100)}
-            links = {"author": other("person"), "publisher": other("company")}
-            return {name: str(value) for name, value in facts.items()}, links
+def _others(rng: np.random.Generator, kind: str, of: str, names: dict[str, list[str]]) -> list[int]:
+    """For each entity of a kind one of another (or of the same) kind, which is not itself."""
+    count, choices = len(names[kind]), len(names[of])
+    if kind != of:
+        found: list[int] = rng.integers(choices, size=count).tolist()
+        return found
+    steps = rng.integers(1, choices, size=count)
+    other: list[int] = ((np.arange(count) + steps) % choices).tolist()
+    return other
