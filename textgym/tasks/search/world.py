@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 
@@ -61,56 +62,78 @@ class Corpus:
     seed: int
     """Fixes the world."""
     size: int
-    """How many articles it has, about."""
+    """How many articles it has."""
 
-    @property
-    def entities(self) -> tuple[Entity, ...]:
-        """All of its entities."""
-        return _entities(self.seed, self.size)
+    def __len__(self) -> int:
+        return self.size
+
+    def __getitem__(self, position: int) -> Entity:
+        """An entity by its position; raises ``IndexError``, so that a corpus can be iterated over."""
+        return _columns(self.seed, self.size).entity(position)
 
     @property
     def search(self) -> Search:
         """The articles, searchable."""
-        return _searchable(self.seed, self.size)
+        return _searchable(self)
 
 
 @lru_cache(maxsize=16)
-def _searchable(seed: int, size: int) -> Search:
-    entities = _entities(seed, size)
-    rng = seeding.generator(seed, "search/articles")
-    draws = iter(rng.integers(1 << 40, size=MOST_DRAWS * len(entities)).tolist())
-    rows = [{"id": e.id, "title": e.name, "text": article(draws, e.kind, e.name, e.facts)} for e in entities]
+def _searchable(corpus: Corpus) -> Search:
+    rng = seeding.generator(corpus.seed, "search/articles")
+    draws = iter(rng.integers(1 << 40, size=MOST_DRAWS * len(corpus)).tolist())
+    rows = [{"id": e.id, "title": e.name, "text": article(draws, e.kind, e.name, e.facts)} for e in corpus]
     return Search([rows[i] for i in rng.permutation(len(rows)).tolist()], max_characters=SNIPPET)
 
 
+@dataclass(frozen=True, slots=True)
+class _Columns:
+    """A world as columns: most questions need a few of its entities only."""
+
+    ids: list[int]
+    """Position -> number of its id."""
+    names: dict[str, list[str]]
+    """Kind -> names of its entities."""
+    first: dict[str, int]
+    """Kind -> position of its first entity."""
+    numbers: dict[str, dict[str, list[Any]]]
+    """Kind -> fact -> values."""
+    targets: dict[str, dict[str, list[int]]]
+    """Kind -> fact -> which one of the kind that it leads to."""
+
+    def entity(self, position: int) -> Entity:
+        kind = next((kind for kind in _LINKS if position < self.first[kind] + len(self.names[kind])), None)
+        if kind is None or position < 0:
+            raise IndexError(position)
+        row = position - self.first[kind]
+        facts = {fact: str(values[row]) for fact, values in self.numbers[kind].items()}
+        links = {}
+        for fact, of in _LINKS[kind].items():
+            target = self.targets[kind][fact][row]
+            facts[fact], links[fact] = self.names[of][target], self.first[of] + target
+        return Entity(f"A{self.ids[position]}", kind, self.names[kind][row], facts, links)
+
+
 @lru_cache(maxsize=16)
-def _entities(seed: int, size: int) -> tuple[Entity, ...]:
+def _columns(seed: int, size: int) -> _Columns:
     rng = seeding.generator(seed, "search/world", size)
     names: dict[str, list[str]] = {}
-    for kind, share in _SHARES.items():
-        count = round(share * size)
-        names[kind] = unique(rng, kind, count)
-        if kind == "book":
-            names[kind] = names[kind][::2] + unique(rng, "tribute", count // 2)
-    ids = (rng.permutation(9000) + 1000).tolist()
     first: dict[str, int] = {}
-    for kind in names:
-        first[kind] = sum(len(names[before]) for before in first)
-    rivers = unique(rng, "river", len(names["city"]))
-    entities: list[Entity] = []
-    for kind, named in names.items():
-        numbers = {
-            fact: rng.integers(*span, size=len(named)).tolist() for fact, span in _NUMBERS[kind].items()
-        }
-        targets = {fact: _others(rng, kind, of, names) for fact, of in _LINKS[kind].items()}
-        for row, name in enumerate(named):
-            facts = {fact: str(values[row]) for fact, values in numbers.items()}
-            if kind == "city":
-                facts["river"] = rivers[row]
-            facts.update({fact: names[of][targets[fact][row]] for fact, of in _LINKS[kind].items()})
-            links = {fact: first[of] + targets[fact][row] for fact, of in _LINKS[kind].items()}
-            entities.append(Entity(f"A{ids[len(entities)]}", kind, name, facts, links))
-    return tuple(entities)
+    for kind, share in _SHARES.items():
+        first[kind] = sum(map(len, names.values()))
+        count = round(share * size) if kind != "book" else size - first[kind]
+        tributes = count // 2 if kind == "book" else 0
+        names[kind] = unique(rng, kind, count - tributes) + unique(rng, "tribute", tributes)
+    numbers: dict[str, dict[str, list[Any]]] = {
+        kind: {fact: rng.integers(*span, size=len(names[kind])).tolist() for fact, span in facts.items()}
+        for kind, facts in _NUMBERS.items()
+    }
+    numbers["city"]["river"] = unique(rng, "river", len(names["city"]))
+    targets = {
+        kind: {fact: _others(rng, kind, of, names) for fact, of in facts.items()}
+        for kind, facts in _LINKS.items()
+    }
+    ids = (rng.permutation(9000)[:size] + 1000).tolist()
+    return _Columns(ids, names, first, numbers, targets)
 
 
 def _others(rng: np.random.Generator, kind: str, of: str, names: dict[str, list[str]]) -> list[int]:
