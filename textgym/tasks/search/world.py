@@ -7,6 +7,7 @@ immutable: copies share what is made from it, and it pickles as its seed and siz
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -68,8 +69,11 @@ class Corpus:
         return self.size
 
     def __getitem__(self, position: int) -> Entity:
-        """An entity by its position; raises ``IndexError``, so that a corpus can be iterated over."""
+        """An entity by its position; raises ``IndexError``."""
         return _columns(self.seed, self.size).entity(position)
+
+    def __iter__(self) -> Iterator[Entity]:
+        return map(self.__getitem__, range(self.size))
 
     @property
     def search(self) -> Search:
