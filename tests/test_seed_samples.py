@@ -29,8 +29,6 @@ from textgym.testing.mock_server import MockModelServer
 DOCUMENT = (Path(__file__).parent / "seed_samples" / "environments.md").read_text("utf-8")
 SAMPLES = dict(re.findall(r"^## ([^\n]+)\n\n```python\n(.*?)\n```$", DOCUMENT, re.MULTILINE | re.DOTALL))
 
-OF_TOOLS = {"tool env"}
-"""The sample that needs ready-made tools; it belongs to the tests of tools."""
 DATASET = [
     {"prompt": "What is 2+2?", "answer": "4", "task": "arithmetic"},
     {"prompt": "What is 3+4?", "answer": "7", "task": "arithmetic"},
@@ -100,11 +98,10 @@ def openai_client(server: MockModelServer) -> Iterator[openai.OpenAI]:
         yield blocking
 
 
-def test_every_sample_is_run_here_or_belongs_to_tools() -> None:
+def test_every_sample_is_run_here() -> None:
     source = Path(__file__).read_text("utf-8")
     ours = {name for name in SAMPLES if re.search(rf'(run|await_sample)\(\s*"{name}"', source)}
-    assert ours | OF_TOOLS == set(SAMPLES)
-    assert not ours & OF_TOOLS
+    assert ours == set(SAMPLES)
     assert len(SAMPLES) == 13
 
 
@@ -299,6 +296,20 @@ def test_what_the_document_promises_of_prompts_and_tasks() -> None:
     assert env.reset(options={"index": 0})[0] == "What is 2+2?"
     assert env.reset(options={"index": 1})[0] == "Say 7."
     assert textgym.DatasetEnv in type(env).__mro__
+
+
+def test_tool_env(server: MockModelServer, openai_client: openai.OpenAI) -> None:
+    names = run("tool env", TOOL_SYSTEM_PROMPT=textgym.TOOL_SYSTEM_PROMPT, XMLParser=XMLParser)
+    env = names["ToolMathEnv"](DATASET)
+    server.answer = [
+        '<reasoning>Both.</reasoning><tool>{"name": "calculator", "args": {"expression": "2+2"}}</tool>'
+        '<tool>{"name": "python_executor", "args": {"code": "print(2 + 2)"}}</tool>',
+        "<answer>4</answer>",
+    ]
+    _, state = env.rollout(openai_client, "gpt-4", "What is 2+2?", "4")
+    said = [message["content"] for message in state["messages"] if message["role"] == "user"]
+    assert said[1] == "<result>\n4\n</result>\n<result>\n4\n</result>"
+    assert state["reward"] == 1.0
 
 
 def test_tool_definition(server: MockModelServer, openai_client: openai.OpenAI) -> None:

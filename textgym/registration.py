@@ -15,7 +15,10 @@ NAMESPACE = "textgym"
 """Namespace of all ids: ``textgym/Math-v0``."""
 
 _ENTRY_POINTS = {
+    "Code-v0": "textgym.tasks.code.env:CodeEnv",
+    "CodeMath-v0": "textgym.tasks.code_math.env:CodeMathTaskEnv",
     "Countdown-v0": "textgym.tasks.countdown.env:CountdownEnv",
+    "DoubleCheck-v0": "textgym.tasks.double_check:DoubleCheckTaskEnv",
     "Echo-v0": "textgym.tasks.echo:EchoEnv",
     "GuessNumber-v0": "textgym.tasks.guess_number:GuessNumberEnv",
     "Math-v0": "textgym.tasks.math.env:MathEnv",

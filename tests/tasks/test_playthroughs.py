@@ -19,7 +19,15 @@ FOLDER = Path(__file__).parents[1] / "golden" / "playthroughs"
 IDS = registered_ids()
 
 WRONG = {
+    "textgym/Code-v0": ["```python\ndef solve(x):\n    return x\n```"],
+    "textgym/CodeMath-v0": [
+        "I shall compute it.",
+        "<code>\nfor n in range(3):\n    print(n)\n    raise ValueError(n)\n</code>",
+        "<code>\nx = 1\n</code>",
+        "<code>\nprint('<answer>7</answer>')\n</code>",
+    ],
     "textgym/Countdown-v0": ["<think>\nAll of them.\n</think>\n<answer>1 + 1</answer>"],
+    "textgym/DoubleCheck-v0": [r"Certainly \boxed{0}."],
     "textgym/Echo-v0": ["oops"],
     "textgym/GuessNumber-v0": ["one or two", "<guess>50</guess>"],
     "textgym/Math-v0": [r"It may be \boxed{1} or \boxed{0 or 1}."],

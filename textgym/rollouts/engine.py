@@ -79,6 +79,7 @@ def rollout(
         tokenizer: The tokenizer of the model (a Hugging Face one, a ``ChatTemplate`` or a renderer): prompts
             are then rendered here, once, and every later turn only appends, so that ``tokens`` of the
             trajectories is exact by construction. The policy has to take ``prompt_ids`` and tell its ids.
+            None takes the policy's own ``template``, where it has one (``TransformersPolicy``).
         out: A run directory to write while running, or None.
         resume: Go on with ``out``: play only what it still owes.
         on_error: ``"record"`` keeps a failed episode as a trajectory with ``error``; ``"raise"`` stops.

@@ -171,7 +171,7 @@ class Plan:
             )
         if isinstance(seeds, tuple) and len(seeds) != num_examples:
             raise ConfigError(f"seed lists {len(seeds)} seeds for {num_examples} examples: give one each")
-        template = None if tokenizer is None else _template(tokenizer, source, limits)
+        template = _template(tokenizer, policy, source, limits)
         return cls(
             source=source,
             num_groups=int(num_examples),
@@ -244,10 +244,16 @@ class Plan:
         return group_seed(self.seed, group), options
 
 
-def _template(tokenizer: Any, source: EnvSource, limits: Limits) -> ChatTemplate:
-    """The chat template of a tokenizer, if it can do what this rollout needs."""
-    template = ChatTemplate.of(tokenizer)
+def _template(tokenizer: Any, policy: Any, source: EnvSource, limits: Limits) -> ChatTemplate | None:
+    """The chat template to render with: that of the tokenizer, or the policy's own if it can do what is needed."""
+    own = getattr(policy, "template", None) if tokenizer is None else None
+    if tokenizer is None and not isinstance(own, ChatTemplate):
+        return None
+    template = own if isinstance(own, ChatTemplate) else ChatTemplate.of(tokenizer)
     inner: Any = source.prototype.unwrapped
+    if own is not None:
+        native = getattr(inner, "protocol", None) == "native"
+        return None if template.bridges.user or (native and template.bridges.tool) else template
     bounds = (limits.turns, getattr(inner, "max_turns", None))
     single = 1 in bounds or getattr(inner, "max_retries", None) == 0
     if template.bridges.user and not single:
