@@ -14,7 +14,7 @@ from pathlib import Path
 
 from textgym.sandbox.view import View
 
-__all__ = ["command", "find"]
+__all__ = ["command", "find_bwrap"]
 
 _UNSHARED = ("--unshare-ipc", "--unshare-pid", "--unshare-net", "--unshare-uts", "--unshare-cgroup-try")
 _KEPT_BY_ROOT = ("CAP_SETUID", "CAP_SETGID", "CAP_KILL", "CAP_SETPCAP")
@@ -22,7 +22,7 @@ _KEPT_BY_ROOT = ("CAP_SETUID", "CAP_SETGID", "CAP_KILL", "CAP_SETPCAP")
 _INSIDE = "1000"
 
 
-def find() -> str | None:
+def find_bwrap() -> str | None:
     """The path of ``bwrap``, or None."""
     return shutil.which(
         "bwrap", path=f"{os.environ.get('PATH', '')}{os.pathsep}/usr/bin{os.pathsep}/usr/local/bin"

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from textgym.errors import ConfigError, SandboxUnavailable
-from textgym.sandbox import bubblewrap
 from textgym.sandbox.backend import AUTOMATIC, Backend
+from textgym.sandbox.bubblewrap import find_bwrap
 from textgym.sandbox.jail import landlock
 from textgym.sandbox.jail.libc import prctl
 from textgym.sandbox.jail.syscalls import architecture
@@ -127,7 +127,7 @@ def _missing(backend: Backend) -> str:
         return f"it needs Linux, and this is {platform.system()}"
     if architecture() is None:
         return f"there is no system-call filter for {platform.machine()}; there is one for x86_64 and aarch64"
-    if backend is Backend.BUBBLEWRAP and bubblewrap.find() is None:
+    if backend is Backend.BUBBLEWRAP and find_bwrap() is None:
         return "the program bwrap is not installed"
     if backend is Backend.LANDLOCK and not landlock.version():
         return f"Landlock is missing or off (kernel {platform.release()}, ABI 0)"
@@ -165,7 +165,7 @@ def probe() -> tuple[ProbeRow, ...]:
     """
     linux, machine = sys.platform == "linux", architecture()
     version = landlock.version() if linux else 0
-    bwrap = bubblewrap.find()
+    bwrap = find_bwrap()
     restricted = _restriction() if linux else "there are none"
     rows = [
         ProbeRow(feature="kernel", works=linux, found=f"{platform.system()} {platform.release()}"),

@@ -17,8 +17,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from textgym.errors import SandboxUnavailable
-from textgym.sandbox import bubblewrap
 from textgym.sandbox.backend import Backend
+from textgym.sandbox.bubblewrap import command, find_bwrap
 from textgym.sandbox.program import ARGUMENTS, ENVIRONMENT, program
 from textgym.sandbox.settings import Settings
 from textgym.sandbox.view import interpreter, view
@@ -67,7 +67,7 @@ class ZygoteProcess:
         inside = [interpreter(), *ARGUMENTS, str(theirs.fileno())]
         bwrap = backend is Backend.BUBBLEWRAP
         if bwrap:
-            inside = bubblewrap.command(bubblewrap.find() or "bwrap", shown, scratch, inside)
+            inside = command(find_bwrap() or "bwrap", shown, scratch, inside)
         text = memory_file(program("zygote"))
         try:
             self._process = subprocess.Popen(
@@ -137,8 +137,10 @@ class ZygoteProcess:
                 data = self.control.recv(_LONGEST_MESSAGE)
             except BlockingIOError:
                 return messages
+            except ConnectionResetError:
+                continue  # it ended with messages unread; what it said before comes next
             except OSError:
-                return None
+                return messages or None
             if not data:
                 return messages or None
             messages.append(json.loads(data))
