@@ -21,8 +21,8 @@ WORLD = Corpus(11, 200)
 
 def test_every_fact_stands_in_its_article() -> None:
     index = WORLD.search.index
-    assert len(index) == len(WORLD.entities) == 200
-    for entity in WORLD.entities:
+    assert len(index) == len(list(WORLD)) == 200
+    for entity in WORLD:
         document = index[entity.id]
         assert document.title == entity.name
         for value in entity.facts.values():
@@ -31,9 +31,9 @@ def test_every_fact_stands_in_its_article() -> None:
 
 
 def test_names_are_unique_and_resemble_each_other() -> None:
-    names = [entity.name for entity in WORLD.entities]
+    names = [entity.name for entity in WORLD]
     assert len(set(names)) == len(names)
-    people = [entity.name.split()[1] for entity in WORLD.entities if entity.kind == "person"]
+    people = [entity.name.split()[1] for entity in WORLD if entity.kind == "person"]
     assert len({name[:2] for name in people}) < len(people) / 2
 
 
@@ -64,9 +64,7 @@ def test_answers_cannot_be_guessed() -> None:
 
 
 def test_worlds_differ() -> None:
-    names = [
-        {entity.name for entity in Corpus(seed, 200).entities if entity.kind != "city"} for seed in (1, 2)
-    ]
+    names = [{entity.name for entity in Corpus(seed, 200) if entity.kind != "city"} for seed in (1, 2)]
     assert len(names[0] & names[1]) < 10
     assert len(pickle.dumps(WORLD)) < 200
 

@@ -118,7 +118,7 @@ def test_what_cannot_be_done(sql: str, message: str) -> None:
     assert LIBRARY.query("SELECT count(*), sum(pages) FROM books").rows == before
 
 
-GROWING = "WITH RECURSIVE r(x) AS (SELECT 'aaaaaaaa' UNION ALL SELECT substr(x || x, 1, 3900) FROM r)"
+GROWING = "WITH RECURSIVE r(x) AS (SELECT 'aaaaaaaa' UNION ALL SELECT substr(x || x, 1, 1900) FROM r)"
 DOUBLING = "WITH c0 AS (SELECT 1 AS x)" + "".join(
     f", c{n} AS (SELECT p.x FROM c{n - 1} AS p, c{n - 1} AS q)" for n in range(1, 25)
 )

@@ -6,11 +6,9 @@ mistaken for each other; the other sentences hold numbers and events, but none t
 
 from __future__ import annotations
 
-import numpy as np
+from collections.abc import Iterator, Sequence
 
-from textgym.tasks.math.problem import between, pick
-
-__all__ = ["article"]
+__all__ = ["MOST_DRAWS", "article"]
 
 _FACTS: dict[str, tuple[tuple[str, ...], ...]] = {
     "city": (
@@ -69,13 +67,15 @@ _FILLERS: dict[str, tuple[str, ...]] = {
     ),
 }  # fmt: skip
 _FEWEST, _MOST = 3, 5
+MOST_DRAWS = 40
+"""Random numbers that one article takes at most."""
 
 
-def article(rng: np.random.Generator, kind: str, name: str, facts: dict[str, str]) -> str:
+def article(draws: Iterator[int], kind: str, name: str, facts: dict[str, str]) -> str:
     """The article of one entity.
 
     Args:
-        rng: The only source of randomness.
+        draws: Large random numbers, the only source of randomness.
         kind: ``city``, ``person``, ``company`` or ``book``.
         name: Its name.
         facts: Fact -> value.
@@ -83,14 +83,17 @@ def article(rng: np.random.Generator, kind: str, name: str, facts: dict[str, str
     Returns:
         Some sentences; the first one says what it is about.
     """
-    told = [pick(rng, wordings).format(name=name, **facts) for wordings in _FACTS[kind]]
-    fillers = _FILLERS[kind]
-    count = between(rng, _FEWEST, _MOST)
-    between_them = [
-        fillers[int(i)].format(
-            year=between(rng, 1880, 2019), small=between(rng, 4, 60), large=between(rng, 200, 90_000)
-        )
-        for i in rng.choice(len(fillers), size=count, replace=False)
-    ]
-    rest = told[1:] + between_them
-    return " ".join([told[0], *(rest[int(i)] for i in rng.permutation(len(rest)))])
+    told = [wordings[next(draws) % len(wordings)].format(name=name, **facts) for wordings in _FACTS[kind]]
+    count = _FEWEST + next(draws) % (_MOST - _FEWEST + 1)
+    for filler in _shuffled(draws, _FILLERS[kind])[:count]:
+        year, small, large = 1880 + next(draws) % 140, 4 + next(draws) % 57, 200 + next(draws) % 90_000
+        told.append(filler.format(year=year, small=small, large=large))
+    return " ".join([told[0], *_shuffled(draws, told[1:])])
+
+
+def _shuffled(draws: Iterator[int], items: Sequence[str]) -> list[str]:
+    order = list(items)
+    for last in range(len(order) - 1, 0, -1):
+        other = next(draws) % (last + 1)
+        order[last], order[other] = order[other], order[last]
+    return order

@@ -44,7 +44,8 @@ def search(query: str, corpus: Corpus, top_k: int = 5) -> str:
         corpus: The articles of the episode
         top_k: How many results, 1 to 20
     """
-    return corpus.search.search(query, top_k)
+    found: str = corpus.search.search(query, top_k)
+    return found
 
 
 def read(id: str, corpus: Corpus) -> str:
@@ -54,7 +55,8 @@ def read(id: str, corpus: Corpus) -> str:
         id: Its id, as search gives it
         corpus: The articles of the episode
     """
-    return corpus.search.read(id)
+    article: str = corpus.search.read(id)
+    return article
 
 
 TOOLS = tuple(Tool.from_function(function, hidden=["corpus"], timeout=None) for function in (search, read))

@@ -6,13 +6,9 @@ other; within a world no name comes twice.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 
-from textgym.tasks.math.problem import pick
-
-__all__ = ["MAKERS", "unique"]
+__all__ = ["unique"]
 
 _STARTS = (
     "Al", "Bar", "Cal", "Dor", "El", "Fal", "Gar", "Hal", "Ist", "Jar", "Kal", "Lor", "Mar", "Nor", "Or",
@@ -42,42 +38,29 @@ _NOUNS = (
 )  # fmt: skip
 
 
-def _city(rng: np.random.Generator) -> str:
-    return pick(rng, _STARTS) + pick(rng, _MIDDLES) + pick(rng, _TOWNS)
-
-
-def _river(rng: np.random.Generator) -> str:
-    return pick(rng, _STARTS) + pick(rng, _MIDDLES) + pick(rng, _STREAMS)
-
-
-def _person(rng: np.random.Generator) -> str:
-    return f"{pick(rng, _FIRST)} {pick(rng, _STARTS)}{pick(rng, _MIDDLES)}{pick(rng, _ENDS)}"
-
-
-def _company(rng: np.random.Generator) -> str:
-    return f"{pick(rng, _STARTS)}{pick(rng, _MIDDLES)}{pick(rng, _ENDS)} {pick(rng, _TRADES)}"
-
-
-def _book(rng: np.random.Generator) -> str:
-    kind = int(rng.integers(2))
-    if kind:
-        return f"The {pick(rng, _ADJECTIVES)} {pick(rng, _NOUNS)} of {_city(rng)}"
-    return f"A {pick(rng, _NOUNS)} for {_person(rng)}"
-
-
-MAKERS: dict[str, Callable[[np.random.Generator], str]] = {
-    "city": _city,
-    "river": _river,
-    "person": _person,
-    "company": _company,
-    "book": _book,
+_CITY = (_STARTS, _MIDDLES, _TOWNS)
+_PERSON = (_FIRST, (" ",), _STARTS, _MIDDLES, _ENDS)
+_PARTS: dict[str, tuple[tuple[str, ...], ...]] = {
+    "city": _CITY,
+    "river": (_STARTS, _MIDDLES, _STREAMS),
+    "person": _PERSON,
+    "company": (_STARTS, _MIDDLES, _ENDS, (" ",), _TRADES),
+    "book": (("The ",), _ADJECTIVES, (" ",), _NOUNS, (" of ",), *_CITY),
+    "tribute": (("A ",), _NOUNS, (" for ",), *_PERSON),
 }
-"""Kind -> draws a name."""
+"""Kind -> what its names are put together from, one of each tuple."""
 
 
 def unique(rng: np.random.Generator, kind: str, count: int) -> list[str]:
-    """Different names of one kind."""
+    """Different names of one kind: ``city``, ``river``, ``person``, ``company``, ``book`` or ``tribute``.
+
+    Example:
+        >>> len(set(unique(np.random.default_rng(0), "river", 100)))
+        100
+    """
+    parts = _PARTS[kind]
     names: dict[str, None] = {}
     while len(names) < count:
-        names[MAKERS[kind](rng)] = None
-    return list(names)
+        columns = [[part[i] for i in rng.integers(len(part), size=count).tolist()] for part in parts]
+        names.update(dict.fromkeys(map("".join, zip(*columns, strict=True))))
+    return list(names)[:count]

@@ -90,11 +90,11 @@ def ask(rng: np.random.Generator, corpus: Corpus, hops: int) -> Question:
 def _chain(rng: np.random.Generator, corpus: Corpus, hops: int) -> tuple[list[Entity], str]:
     """Different entities, each a fact of the one before, and what English calls the last."""
     while True:
-        entity = pick(rng, corpus.entities)
+        entity = corpus[int(rng.integers(len(corpus)))]
         path, phrase = [entity], f"“{entity.name}”" if entity.kind == "book" else entity.name
         while len(path) < hops:
             fact, words = pick(rng, _LINKS[path[-1].kind])
-            path.append(corpus.entities[path[-1].links[fact]])
+            path.append(corpus[path[-1].links[fact]])
             phrase = words.format(phrase)
         if len({entity.id for entity in path}) == hops:
             return path, phrase

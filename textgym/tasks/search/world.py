@@ -7,14 +7,15 @@ immutable: copies share what is made from it, and it pickles as its seed and siz
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 
 from textgym import seeding
-from textgym.tasks.math.problem import between, pick
-from textgym.tasks.search.articles import article
+from textgym.tasks.search.articles import MOST_DRAWS, article
 from textgym.tasks.search.names import unique
 from textgym.tools import Search
 
@@ -23,6 +24,20 @@ __all__ = ["Corpus", "Entity"]
 SNIPPET = 160
 """Longest snippet of a search, in characters: rarely a whole article."""
 _SHARES = {"city": 0.2, "person": 0.4, "company": 0.2, "book": 0.2}
+_NUMBERS: dict[str, dict[str, tuple[int, int]]] = {
+    "city": {"founded": (810, 1790), "height": (3, 1950), "people": (4_000, 900_000)},
+    "person": {"born": (1905, 1985)},
+    "company": {"founded": (1835, 1990), "workers": (30, 9_800)},
+    "book": {"published": (1930, 2015), "pages": (80, 1100)},
+}
+"""Kind -> fact -> (smallest number, first one that is too large)."""
+_LINKS = {
+    "city": {"mayor": "person"},
+    "person": {"birthplace": "city", "employer": "company", "teacher": "person"},
+    "company": {"seat": "city", "founder": "person"},
+    "book": {"author": "person", "publisher": "company"},
+}
+"""Kind -> fact -> kind of the entity that is its value."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,73 +63,89 @@ class Corpus:
     seed: int
     """Fixes the world."""
     size: int
-    """How many articles it has, about."""
+    """How many articles it has."""
 
-    @property
-    def entities(self) -> tuple[Entity, ...]:
-        """All of its entities."""
-        return _entities(self.seed, self.size)
+    def __len__(self) -> int:
+        return self.size
+
+    def __getitem__(self, position: int) -> Entity:
+        """An entity by its position; raises ``IndexError``."""
+        return _columns(self.seed, self.size).entity(position)
+
+    def __iter__(self) -> Iterator[Entity]:
+        return map(self.__getitem__, range(self.size))
 
     @property
     def search(self) -> Search:
         """The articles, searchable."""
-        return _searchable(self.seed, self.size)
+        return _searchable(self)
 
 
 @lru_cache(maxsize=16)
-def _searchable(seed: int, size: int) -> Search:
-    rng = seeding.generator(seed, "search/articles")
-    entities = _entities(seed, size)
-    rows = [{"id": e.id, "title": e.name, "text": article(rng, e.kind, e.name, e.facts)} for e in entities]
-    return Search([rows[int(i)] for i in rng.permutation(len(rows))], max_characters=SNIPPET)
+def _searchable(corpus: Corpus) -> Search:
+    rng = seeding.generator(corpus.seed, "search/articles")
+    draws = iter(rng.integers(1 << 40, size=MOST_DRAWS * len(corpus)).tolist())
+    rows = [{"id": e.id, "title": e.name, "text": article(draws, e.kind, e.name, e.facts)} for e in corpus]
+    return Search([rows[i] for i in rng.permutation(len(rows)).tolist()], max_characters=SNIPPET)
+
+
+@dataclass(frozen=True, slots=True)
+class _Columns:
+    """A world as columns: most questions need a few of its entities only."""
+
+    ids: list[int]
+    """Position -> number of its id."""
+    names: dict[str, list[str]]
+    """Kind -> names of its entities."""
+    first: dict[str, int]
+    """Kind -> position of its first entity."""
+    numbers: dict[str, dict[str, list[Any]]]
+    """Kind -> fact -> values."""
+    targets: dict[str, dict[str, list[int]]]
+    """Kind -> fact -> which one of the kind that it leads to."""
+
+    def entity(self, position: int) -> Entity:
+        kind = next((kind for kind in _LINKS if position < self.first[kind] + len(self.names[kind])), None)
+        if kind is None or position < 0:
+            raise IndexError(position)
+        row = position - self.first[kind]
+        facts = {fact: str(values[row]) for fact, values in self.numbers[kind].items()}
+        links = {}
+        for fact, of in _LINKS[kind].items():
+            target = self.targets[kind][fact][row]
+            facts[fact], links[fact] = self.names[of][target], self.first[of] + target
+        return Entity(f"A{self.ids[position]}", kind, self.names[kind][row], facts, links)
 
 
 @lru_cache(maxsize=16)
-def _entities(seed: int, size: int) -> tuple[Entity, ...]:
+def _columns(seed: int, size: int) -> _Columns:
     rng = seeding.generator(seed, "search/world", size)
-    named = [
-        (kind, name) for kind, share in _SHARES.items() for name in unique(rng, kind, round(share * size))
-    ]
-    by_kind: dict[str, list[int]] = {kind: [] for kind in _SHARES}
-    for position, (kind, _) in enumerate(named):
-        by_kind[kind].append(position)
-    rivers = unique(rng, "river", len(by_kind["city"]))
-    ids = rng.permutation(9000)[: len(named)] + 1000
-    entities = []
-    for position, (kind, name) in enumerate(named):
-        facts, links = _facts(rng, kind, by_kind, position)
-        if kind == "city":
-            facts["river"] = rivers[by_kind["city"].index(position)]
-        facts.update({fact: named[target][1] for fact, target in links.items()})
-        entities.append(Entity(f"A{ids[position]}", kind, name, facts, links))
-    return tuple(entities)
+    names: dict[str, list[str]] = {}
+    first: dict[str, int] = {}
+    for kind, share in _SHARES.items():
+        first[kind] = sum(map(len, names.values()))
+        count = round(share * size) if kind != "book" else size - first[kind]
+        tributes = count // 2 if kind == "book" else 0
+        names[kind] = unique(rng, kind, count - tributes) + unique(rng, "tribute", tributes)
+    numbers: dict[str, dict[str, list[Any]]] = {
+        kind: {fact: rng.integers(*span, size=len(names[kind])).tolist() for fact, span in facts.items()}
+        for kind, facts in _NUMBERS.items()
+    }
+    numbers["city"]["river"] = unique(rng, "river", len(names["city"]))
+    targets = {
+        kind: {fact: _others(rng, kind, of, names) for fact, of in facts.items()}
+        for kind, facts in _LINKS.items()
+    }
+    ids = (rng.permutation(9000)[:size] + 1000).tolist()
+    return _Columns(ids, names, first, numbers, targets)
 
 
-def _facts(
-    rng: np.random.Generator, kind: str, by_kind: dict[str, list[int]], position: int
-) -> tuple[dict[str, str], dict[str, int]]:
-    """Numbers and links of one entity."""
-
-    def other(of: str) -> int:
-        return int(pick(rng, [target for target in by_kind[of] if target != position]))
-
-    match kind:
-        case "city":
-            facts = {
-                "founded": between(rng, 810, 1790),
-                "height": between(rng, 3, 1950),
-                "people": between(rng, 4_000, 900_000),
-            }
-            return {name: str(value) for name, value in facts.items()}, {"mayor": other("person")}
-        case "person":
-            born = between(rng, 1905, 1985)
-            links = {"birthplace": other("city"), "employer": other("company"), "teacher": other("person")}
-            return {"born": str(born)}, links
-        case "company":
-            facts = {"founded": between(rng, 1835, 1990), "workers": between(rng, 30, 9_800)}
-            links = {"seat": other("city"), "founder": other("person")}
-            return {name: str(value) for name, value in facts.items()}, links
-        case _:
-            facts = {"published": between(rng, 1930, 2015), "pages": between(rng, 80, 1100)}
-            links = {"author": other("person"), "publisher": other("company")}
-            return {name: str(value) for name, value in facts.items()}, links
+def _others(rng: np.random.Generator, kind: str, of: str, names: dict[str, list[str]]) -> list[int]:
+    """For each entity of a kind one of another (or of the same) kind, which is not itself."""
+    count, choices = len(names[kind]), len(names[of])
+    if kind != of:
+        found: list[int] = rng.integers(choices, size=count).tolist()
+        return found
+    steps = rng.integers(1, choices, size=count)
+    other: list[int] = ((np.arange(count) + steps) % choices).tolist()
+    return other

@@ -9,7 +9,7 @@ from __future__ import annotations
 import sqlite3
 from contextlib import closing
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 from functools import lru_cache
 from typing import Any
 
@@ -23,6 +23,8 @@ from textgym.tasks.sql.table import ResultTable
 from textgym.tasks.sql.values import NAMES
 
 __all__ = ["Database"]
+
+_FIRST_YEAR, _LAST_YEAR = 1985, 2025
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +125,14 @@ def _filled(name: str, seed: int) -> dict[str, dict[str, list[Any]]]:
     return filled
 
 
+@lru_cache(maxsize=1)
+def _days() -> tuple[list[str], dict[str, int]]:
+    """All days of the databases in order, and the place of each."""
+    first = date(_FIRST_YEAR, 1, 1).toordinal()
+    days = [date.fromordinal(n).isoformat() for n in range(first, date(_LAST_YEAR + 1, 1, 1).toordinal())]
+    return days, {day: place for place, day in enumerate(days)}
+
+
 def _references(rng: np.random.Generator, parents: int, count: int) -> list[int]:
     """Some parents have many children, and some have none."""
     weights = rng.exponential(size=parents) * (rng.random(parents) > 0.12)
@@ -145,13 +155,13 @@ def _values(rng: np.random.Generator, column: Column, count: int, before: list[A
             whole = float(column.step).is_integer()
             values = [int(n) * int(column.step) if whole else float(n * column.step) for n in steps]
         case Day() if before:
-            gaps = rng.integers(1, DELAY, endpoint=True, size=count)
-            pairs = zip(before, gaps, strict=True)
-            values = [(date.fromisoformat(day) + timedelta(days=int(gap))).isoformat() for day, gap in pairs]
+            gaps = rng.integers(1, DELAY, endpoint=True, size=count).tolist()
+            days, places = _days()
+            values = [days[places[day] + gap] for day, gap in zip(before, gaps, strict=True)]
         case Day():
-            first = date(column.first, 1, 1)
-            days = rng.integers((date(column.last, 12, 31) - first).days, endpoint=True, size=count)
-            values = [(first + timedelta(days=int(n))).isoformat() for n in days]
+            days, places = _days()
+            first, last = places[f"{column.first}-01-01"], places[f"{column.last}-12-31"]
+            values = [days[n] for n in rng.integers(first, last, endpoint=True, size=count).tolist()]
     share = getattr(column, "missing", 0.0)
     if share:
         gone = rng.random(count) < share

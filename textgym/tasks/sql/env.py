@@ -163,7 +163,7 @@ def _judged(answer: str | None, gold: str, databases: tuple[Database, ...], orde
     """Run an answer on every database; kept for the three functions that ask for it."""
     if answer is None or not answer.strip():
         return _Judged(False, (False,))
-    right = []
+    right: list[bool] = []
     for database in databases:
         try:
             result = database.query(_unfenced(answer))

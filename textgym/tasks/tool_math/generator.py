@@ -160,7 +160,7 @@ def _statistics(rng: np.random.Generator, difficulty: int) -> tuple[str, list[st
 def _divisors(rng: np.random.Generator, difficulty: int) -> tuple[str, list[str]]:
     """Greatest common divisors, least common multiples."""
     shared = _number(rng, difficulty)
-    numbers = []
+    numbers: list[int] = []
     while len(numbers) < 2 + difficulty // 2:
         factor = between(rng, 10, 40 * 3**difficulty)
         if all(shared * factor != number for number in numbers):
