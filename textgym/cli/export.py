@@ -78,7 +78,7 @@ def _names(text: str) -> tuple[str, ...]:
 def _token_rows(
     trajectories: Sequence[Trajectory], arguments: argparse.Namespace
 ) -> Iterable[Mapping[str, Any]]:
-    from textgym.rollouts.token_rows import token_rows
+    from textgym.rollouts.training_rows import token_rows
 
     if arguments.fields is not None:
         raise ConfigError("--fields belongs to --to jsonl: the rows of --to tokens always have the same")

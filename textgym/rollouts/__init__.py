@@ -1,7 +1,7 @@
 """Rollouts: episodes played, recorded, grouped, stored. ``textgym.rollout`` is the function.
 
 Read ``episode.py`` for one episode, ``plan.py`` for what a run does, ``engine.py`` for how, ``trajectory.py``
-for the record, ``token_rows.py`` for what trainers get of it, ``store.py`` for the run directory,
+for the record, ``training_rows.py`` for what trainers get of it, ``store.py`` for the run directory,
 ``statistics.py`` for the figures.
 """
 
@@ -9,7 +9,7 @@ from textgym.rollouts.engine import Rollout, arollout, rollout
 from textgym.rollouts.limits import Limits
 from textgym.rollouts.run import Group, Run, Summary
 from textgym.rollouts.stepping import areset, astep, atruncate, is_blocking
-from textgym.rollouts.token_rows import TokenRow, token_rows
+from textgym.rollouts.training_rows import TokenRow, token_rows
 from textgym.rollouts.trajectory import Boundary, Failure, Step, Trajectory
 
 __all__ = [
