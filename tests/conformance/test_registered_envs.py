@@ -15,6 +15,9 @@ from textgym.testing import RuleStatus, check_text_env
 from textgym.testing.rules.play import play, scripts_for
 
 VARIANTS: dict[str, list[dict[str, Any]]] = {
+    "textgym/Code-v0": [{"attempts": 3, "partial": True, "split": "test"}],
+    "textgym/CodeMath-v0": [{"persistent": True, "difficulty": 3, "split": "test"}],
+    "textgym/DoubleCheck-v0": [{"rounds": 2, "difficulty": 5}],
     "textgym/Echo-v0": [{"turns": 2}, {"length": 12}, {"split": "test"}],
     "textgym/GuessNumber-v0": [{"high": 10**9}, {"low": -5, "high": 5, "split": None}],
     "textgym/Math-v0": [{"difficulty": 5}, {"split": "test", "kinds": ["journey"]}],
@@ -22,6 +25,12 @@ VARIANTS: dict[str, list[dict[str, Any]]] = {
         {"scoring": "choice", "parser": "xml"},
         {"scoring": "math"},
         {"scoring": "f1", "split": "test", "message_type": "completion"},
+    ],
+    "textgym/SQL-v0": [{"difficulty": 5, "split": "test"}, {"difficulty": 4, "protocol": "native"}],
+    "textgym/Search-v0": [{"difficulty": 4, "protocol": "native"}],
+    "textgym/ToolMath-v0": [
+        {"difficulty": 5, "split": "test"},
+        {"kinds": ["triangle", "growth"], "protocol": "native"},
     ],
     "textgym/Tutor-v0": [{"difficulty": 4}],
     "textgym/Wordle-v0": [{"hard": True}],
