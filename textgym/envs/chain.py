@@ -16,7 +16,7 @@ from textgym.envs.text_env import Ending, Opening, Reply, Setting, TextEnv
 from textgym.envs.transcript import prompt_text
 from textgym.errors import ConfigError
 from textgym.hooks import flow, settle
-from textgym.types import TERMINAL, Example, StopReason
+from textgym.types import TERMINAL, Example, Message, StopReason
 
 __all__ = ["ChainEnv"]
 
@@ -137,6 +137,11 @@ class ChainEnv(TextEnv):
         opening = await env._open(replace(self._began, options={"example": row}))
         prompt = {"role": "user", "content": prompt_text(opening.messages)}
         return replace(reply, messages=[*reply.messages, prompt])
+
+    def assistant_message(self, action: str, turn: int) -> Message:
+        """As the present phase has it."""
+        env = self._phase(self._number)[1]
+        return env.assistant_message(action, env.turns)
 
     @flow
     async def finish(self, reason: StopReason) -> Ending:

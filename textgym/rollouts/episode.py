@@ -106,8 +106,8 @@ def action_text(completion: Completion) -> str:
     if not completion.tool_calls:
         return completion.text
     calls = [
-        f'<tool_call>{{"name": {dumps(call.name).decode()}, "arguments": {call.arguments or "{}"}}}'
-        "</tool_call>"
+        f'<tool_call>{{"name": {dumps(call.name).decode()}, "arguments": '
+        f"{call.arguments if call.arguments.strip() else '{}'}}}</tool_call>"
         for call in completion.tool_calls
     ]
     return "\n".join([completion.text, *calls] if completion.text else calls)
@@ -302,6 +302,9 @@ class _Episode:
         parts = "(observation, reward, terminated, truncated, info)"
         observation, reward, terminated, truncated, info = self._parts("step", transition, parts, 5)
         step.terminated, step.truncated = bool(terminated), bool(truncated)
+        said = info.get("assistant_message")
+        if isinstance(said, dict):  # with native tool calls and the ids that the environment's answers name
+            self.messages[self.sampled[-1]] = said
         self._earn(step, reward, info)
         return observation, info
 
