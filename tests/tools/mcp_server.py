@@ -23,7 +23,9 @@ COUNTERS: dict[str, int] = {}
 if "dead" in WORDS:
     sys.exit("mcp_server: MISSING_KEY is not set")
 if "nested" in WORDS:
-    subprocess.Popen([sys.executable, "-S", "-c", "import time; time.sleep(600)", "nested-of", str(os.getpid())])
+    subprocess.Popen(
+        [sys.executable, "-S", "-c", "import time; time.sleep(600)", "nested-of", str(os.getpid())]
+    )
 if "noisy" in WORDS:
     sys.stderr.write("noise " * 100_000 + "\n")
 if "deaf" in WORDS:

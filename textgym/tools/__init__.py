@@ -18,7 +18,7 @@ from typing import Any
 
 from textgym.tools.definition import Tool
 from textgym.tools.provider import ToolProvider
-from textgym.tools.result import ToolOutcome, ToolResult
+from textgym.tools.result import ToolError, ToolOutcome, ToolResult
 from textgym.tools.success import tool_success
 from textgym.tools.tool_registry import ToolRegistry, registry, tool
 from textgym.tools.toolset import Toolset
@@ -35,6 +35,7 @@ for _name in _TOOLS:
 
 __all__ = [
     "Tool",
+    "ToolError",
     "ToolOutcome",
     "ToolProvider",
     "ToolRegistry",

@@ -24,7 +24,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from textgym.errors import EnvError
+from textgym.errors import EnvError, NotForkable
 from textgym.hooks import in_background
 from textgym.tools.server_process import MAX_MESSAGE, Keeper, ServerProcess
 
@@ -102,6 +102,7 @@ class MCPSession:
 
         Raises:
             EnvError: There is no server any more.
+            NotForkable: The process was forked since the session began.
             ValueError: The arguments cannot be sent as JSON.
             mcp.MCPError: The server refused the call.
         """
@@ -120,7 +121,9 @@ class MCPSession:
     async def _there(self, work: Coroutine[Any, Any, T]) -> T:
         if self._pid != os.getpid():
             work.close()
-            raise EnvError("this MCP session belongs to the parent process: reset the environment after a fork")
+            raise NotForkable(
+                "this MCP session belongs to the parent process: reset the environment in the child"
+            )
         return await asyncio.wrap_future(in_background(work))
 
 
