@@ -23,7 +23,10 @@ from textgym.tools.success import tool_success
 from textgym.tools.tool_registry import ToolRegistry, registry, tool
 from textgym.tools.toolset import Toolset
 
-_HOMES: dict[str, str] = {}
+_HOMES: dict[str, str] = {
+    "MCPToolProvider": "textgym.tools.mcp_tools",
+    "SmolagentsTools": "textgym.tools.smolagents_tools",
+}
 """Ready-made name -> module that defines it. No module may be called like a name in it, for a module that has been
 imported is an attribute of this package and would hide the tool."""
 
@@ -34,6 +37,8 @@ for _name in _TOOLS:
     registry.add_lazy(_name, f"{_HOMES[_name]}:{_name}")
 
 __all__ = [
+    "MCPToolProvider",
+    "SmolagentsTools",
     "Tool",
     "ToolError",
     "ToolOutcome",

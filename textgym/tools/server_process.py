@@ -178,9 +178,9 @@ class Keeper:
       [ "$verb" = add ] && kept="$kept $group"
     done
     [ -n "$kept" ] || exit 0
-    for one in $kept; do kill -TERM -- "-$one"; done
+    for one in $kept; do kill -s TERM -- "-$one"; done
     sleep 1
-    for one in $kept; do kill -KILL -- "-$one"; done
+    for one in $kept; do kill -s KILL -- "-$one"; done
     """
 
     def __init__(self) -> None:
