@@ -28,6 +28,7 @@ FLOORS = {
     "policies": 2,
     "rollouts": 3,
     "envs": 4,
+    "vector": 5,
     "tasks": 6,
     "testing": 7,
     "cli": 8,

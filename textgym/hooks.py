@@ -29,10 +29,11 @@ from inspect import isawaitable
 from types import coroutine
 from typing import Any, Generic, ParamSpec, TypeVar
 
-__all__ = ["Flow", "adrive", "drive", "flow", "in_background", "settle"]
+__all__ = ["Flow", "adrive", "drive", "flow", "in_background", "settle", "waits"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
+_waited = threading.local()
 _PLAIN = frozenset({str, bool, float, int, dict, list, tuple, type(None)})
 
 
@@ -120,10 +121,16 @@ def drive(flow: Coroutine[Any, Any, T]) -> T:
             ask = resume(value)
         except StopIteration as stop:
             return stop.value  # type: ignore[no-any-return]
+        _waited.times = waits() + 1
         try:
             resume, value = flow.send, _background.run(_asked(flow, ask))
         except BaseException as error:
             resume, value = flow.throw, error
+
+
+def waits() -> int:
+    """How often ``drive`` has had to wait for an awaitable in this thread, so far."""
+    return getattr(_waited, "times", 0)
 
 
 async def adrive(flow: Coroutine[Any, Any, T]) -> T:

@@ -30,7 +30,9 @@ def register_envs() -> None:
     for name, entry_point in _ENTRY_POINTS.items():
         env_id = f"{NAMESPACE}/{name}"
         if env_id not in gym.registry:
-            gym.register(id=env_id, entry_point=entry_point)
+            gym.register(
+                id=env_id, entry_point=entry_point, vector_entry_point=f"textgym.vector.entry_points:{name}"
+            )
 
 
 def registered_ids() -> list[str]:

@@ -299,8 +299,15 @@ class ToolEnv(MultiTurnEnv):
         }
 
     def scoring_arguments(self, reason: StopReason) -> dict[str, Any]:
-        """What reward functions may ask for by name: ``tool_calls`` besides the usual."""
-        return {**super().scoring_arguments(reason), "tool_calls": self.state["tool_calls"]}
+        """What reward functions may ask for by name: ``tool_calls`` besides the usual.
+
+        In ``completion`` there are no blocks of calls, so that an answer within an argument counts for nothing.
+        """
+        available = super().scoring_arguments(reason)
+        parsed = self.call_parser.parse(available["completion"])
+        if parsed.calls:
+            available["completion"] = parsed.thoughts + parsed.spoken
+        return {**available, "tool_calls": self.state["tool_calls"]}
 
     def oracle_calls(self) -> Sequence[Mapping[str, Any]]:
         """Calls that a perfect policy makes before it answers, one a turn: the row's column ``calls``."""

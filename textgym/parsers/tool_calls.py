@@ -63,8 +63,10 @@ class ParsedCalls:
     """How many further blocks there are beyond the parser's ``max_calls``."""
     content: str
     """The text without the blocks of well-formed calls: what stands beside ``tool_calls`` in a message."""
+    thoughts: str
+    """The leading ``<think>…</think>``, or ""."""
     spoken: str
-    """The text without all blocks and without leading thoughts: where an answer may be."""
+    """The rest of the text without all blocks: where an answer may be."""
 
 
 class ToolCallParser:
@@ -113,6 +115,7 @@ class ToolCallParser:
             calls=tuple(calls),
             dropped=len(spans) - len(calls),
             content=_without(text, good, 0) if good else text,
+            thoughts=text[:begin],
             spoken=_without(text, spans, begin) if spans else text[begin:],
         )
 
@@ -162,8 +165,8 @@ def read_arguments(text: str) -> tuple[dict[str, Any] | None, str]:
     if not text.strip():
         return {}, ""
     value, fault = _json(text)
-    if isinstance(value, str):
-        value, fault = _json(value)
+    if isinstance(value, str):  # JSON within JSON, as OpenAI's protocol has it
+        return read_arguments(value)
     if fault:
         return None, f"the arguments are no valid JSON: {fault}"
     if not isinstance(value, dict):

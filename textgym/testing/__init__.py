@@ -10,7 +10,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from textgym.testing.conformance import CheckReport, RuleResult, RuleStatus, check_text_env
+    from textgym.testing.conformance import (
+        CheckReport,
+        RuleResult,
+        RuleStatus,
+        check_text_env,
+        check_vector_env,
+    )
     from textgym.testing.faulty_env import Fault, FaultyEnv, RawFaultyEnv
     from textgym.testing.mock_server import MockModelServer
 
@@ -23,6 +29,7 @@ __all__ = [
     "RuleResult",
     "RuleStatus",
     "check_text_env",
+    "check_vector_env",
 ]
 
 _HOMES = {
@@ -34,6 +41,7 @@ _HOMES = {
     "RuleResult": "textgym.testing.conformance",
     "RuleStatus": "textgym.testing.conformance",
     "check_text_env": "textgym.testing.conformance",
+    "check_vector_env": "textgym.testing.conformance",
 }
 """Public name -> module that defines it."""
 

@@ -50,11 +50,14 @@ def read_docstring(text: str, names: Collection[str] = ()) -> Docstring:
     """
     text = text.strip()
     block = _section(text, _ARGS, ("Returns:", "Raises:"))
+    arguments = _arguments(block)
+    if not set(names) <= arguments.keys():
+        arguments = _arguments(block, names)
     returns = _section(text, _RETURNS, ("Raises:",))
     examples = _EXAMPLES.search(text, len(_until(text, _SECTIONS)))
     return Docstring(
         description=_until(text, _SECTIONS).strip(),
-        arguments=_arguments(block, names),
+        arguments=arguments,
         returns=_EXAMPLES.split(returns)[0].strip(),
         examples="" if examples is None else _dedented(_until(text[examples.end() :], _SECTIONS)),
     )
@@ -70,8 +73,12 @@ def _section(text: str, heading: re.Pattern[str], ends: Collection[str]) -> str:
     return "" if found is None else _until(text[found.end() :], ends)
 
 
-def _arguments(block: str, names: Collection[str]) -> dict[str, str]:
-    """Lines ``name: …`` open an argument unless they are indented deeper than the one that is open."""
+def _arguments(block: str, names: Collection[str] | None = None) -> dict[str, str]:
+    """Lines ``name: …`` open an argument unless they are indented deeper than the one that is open.
+
+    Without ``names``, the line after a bare ``name:`` belongs to it whatever it looks like, which is how
+    transformers reads it; with them, it may open the next argument, and ``name (type): …`` opens one too.
+    """
     found: dict[str, list[str]] = {}
     indent: str | None = None
     name = ""
@@ -81,8 +88,9 @@ def _arguments(block: str, names: Collection[str]) -> dict[str, str]:
         opener = _NAMED.match(line)
         if opener is not None:
             plain = opener.end(2) + 1 == opener.end()
-            deeper = indent is not None and line.startswith((indent + " ", indent + "\t"))
-            if not deeper and (plain or opener[2] in names):
+            fits = plain or (names is not None and opener[2] in names)
+            within = indent is not None and line.startswith((indent + " ", indent + "\t"))
+            if fits and not within and not (names is None and name and found[name] == [""]):
                 indent, name = opener[1], opener[2]
                 found[name] = [line[opener.end() :].strip()]
                 continue

@@ -26,7 +26,7 @@ from typing import Any, TypeVar
 
 from textgym.errors import EnvError, NotForkable
 from textgym.hooks import in_background
-from textgym.tools.server_process import MAX_MESSAGE, Keeper, ServerProcess
+from textgym.tools.mcp_process import MAX_MESSAGE, Keeper, MCPProcess
 
 __all__ = ["MCPSession", "Server"]
 
@@ -172,7 +172,7 @@ class _Connection:
         self._task: asyncio.Task[None] | None = None
         self._client: Any = None
         self._tools: list[Any] = []
-        self._process: ServerProcess | None = None
+        self._process: MCPProcess | None = None
         self._left = False
         self._failure = "it was closed"
 
@@ -278,7 +278,7 @@ class _Connection:
 
     async def _transport(self, stack: AsyncExitStack, keeper: Keeper) -> Any:
         if self.server.command:
-            self._process = ServerProcess(
+            self._process = MCPProcess(
                 self.server.command, self.server.env, self.server.cwd, keeper, on_end=self._stop.set
             )
             return self._process.streams()

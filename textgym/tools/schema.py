@@ -89,6 +89,8 @@ def bare_hint(hint: Any) -> Any:
 
 def note_of(hint: Any) -> str:
     """The first text in ``Annotated[T, "text"]``, or ""."""
+    while get_origin(hint) in (typing.Required, typing.NotRequired):
+        hint = get_args(hint)[0]
     if get_origin(hint) is not Annotated:
         return ""
     notes = [getattr(note, "description", note) for note in get_args(hint)[1:]]
@@ -104,13 +106,17 @@ def fields_of(hint: Any) -> tuple[dict[str, Any], list[str]] | None:
     """Field -> hint, and the required fields, of a dataclass or TypedDict; None for anything else."""
     if typing.is_typeddict(hint):
         hints = typing.get_type_hints(hint, include_extras=True)
-        return hints, [name for name in hints if name in hint.__required_keys__]
+        # __required_keys__ does not see through annotations that are texts.
+        optional = {name for name, kind in hints.items() if get_origin(kind) is typing.NotRequired}
+        needed = {name for name, kind in hints.items() if get_origin(kind) is typing.Required}
+        needed |= hint.__required_keys__ - optional
+        return hints, [name for name in hints if name in needed]
     if isinstance(hint, type) and dataclasses.is_dataclass(hint):
         hints = typing.get_type_hints(hint, include_extras=True)
         fields = [field for field in dataclasses.fields(hint) if field.init]
         absent = dataclasses.MISSING
-        needed = [f.name for f in fields if f.default is absent and f.default_factory is absent]
-        return {field.name: hints[field.name] for field in fields}, needed
+        bare = [f.name for f in fields if f.default is absent and f.default_factory is absent]
+        return {field.name: hints[field.name] for field in fields}, bare
     return None
 
 

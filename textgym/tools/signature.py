@@ -72,7 +72,7 @@ def _core(function: Any) -> tuple[Any, set[str]]:
     while isinstance(function, functools.partial):
         bound |= set(function.keywords)
         function = function.func
-    if not isinstance(function, types.FunctionType | types.MethodType | types.BuiltinFunctionType | type):
+    if not (inspect.isroutine(function) or isinstance(function, type)):
         function = type(function).__call__
     return inspect.unwrap(function), bound
 

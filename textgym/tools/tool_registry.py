@@ -96,9 +96,9 @@ class ToolRegistry:
 
 
 def _origin(tool: Tool) -> tuple[Any, Any] | Tool:
-    """Where the function was defined; a tool of a function without a name is only itself."""
-    place = (getattr(tool.function, "__module__", None), getattr(tool.function, "__qualname__", None))
-    return tool if None in place else place
+    """Where the function was defined; a tool of a lambda or of a function within another is only itself."""
+    name = getattr(tool.function, "__qualname__", "<")
+    return tool if "<" in name else (tool.function.__module__, name)
 
 
 registry = ToolRegistry()

@@ -25,6 +25,7 @@ MAX_CHECKS = 100_000
 """Most pairs of a value and a schema that one check looks at."""
 _MOST_FAULTS = 5
 _SHOWN = 60
+_DEEPEST_KIND = 3
 
 _TYPES: dict[str, Any] = {
     "string": lambda value: isinstance(value, str),
@@ -73,14 +74,14 @@ def argument_faults(arguments: Mapping[str, Any], parameters: Mapping[str, Any])
     return faults
 
 
-def kind_of(schema: Any) -> str:
-    """What a schema allows, in a few words.
+def kind_of(schema: Any, depth: int = 0) -> str:
+    """What a schema allows, in a few words; forms within forms are left out below the third level.
 
     Example:
         >>> kind_of({"type": ["integer", "string"]}), kind_of({"enum": ["a", "b"]})
         ('an integer or a string', 'one of "a", "b"')
     """
-    if not isinstance(schema, Mapping):
+    if not isinstance(schema, Mapping) or depth > _DEEPEST_KIND:
         return "any value"
     if "enum" in schema and isinstance(schema["enum"], list):
         kind = "one of " + ", ".join(_shown(value) for value in schema["enum"][:30])
@@ -90,12 +91,12 @@ def kind_of(schema: Any) -> str:
     elif isinstance(schema.get("type"), str):
         kind = _article(schema["type"])
         if schema["type"] == "array" and isinstance(schema.get("items"), Mapping) and schema["items"]:
-            kind += f", each item {kind_of(schema['items'])}"
+            kind += f", each item {kind_of(schema['items'], depth + 1)}"
     elif isinstance(schema.get("type"), list):
         kind = " or ".join(_article(str(name)) for name in schema["type"])
     else:
         parts = _list(schema.get("anyOf")) or _list(schema.get("oneOf"))
-        kind = " or ".join(dict.fromkeys(kind_of(part) for part in parts[:8])) or "any value"
+        kind = " or ".join(dict.fromkeys(kind_of(part, depth + 1) for part in parts[:8])) or "any value"
     if schema.get("nullable") is True and "null" not in kind:
         kind += " or null"
     return kind

@@ -53,8 +53,18 @@ def test_schemas_are_the_servers_own(tools: list[Tool]) -> None:
         ("echo", {"text": "naïve 🦆\u2028\x00\r\n</result>"}, "ok", "naïve 🦆\u2028\x00\r\n</result>"),
         ("point", {"x": 1, "y": 2}, "ok", '{\n  "x": 1,\n  "y": 2\n}'),
         ("only_structure", {}, "ok", '{"name": "Zoë", "n": 1}'),
-        ("fail", {"reason": "line one\nline two"}, "raised", "Error: Error executing tool fail: line one\nline two"),
-        ("echo", {"text": "\ud800"}, "raised", "Error: ValueError: the arguments hold half of a surrogate pair"),
+        (
+            "fail",
+            {"reason": "line one\nline two"},
+            "raised",
+            "Error: Error executing tool fail: line one\nline two",
+        ),
+        (
+            "echo",
+            {"text": "\ud800"},
+            "raised",
+            "Error: ValueError: the arguments hold half of a surrogate pair",
+        ),
         ("echo", {"text": 1}, "invalid_arguments", "Error: echo: argument 'text' is 1: it must be a string"),
         ("nothing", {}, "unknown_tool", "Error: there is no tool 'nothing'"),
         ("flood", {"characters": 20 << 20}, "raised", "Error: the answer of the tool server has 2"),
@@ -122,7 +132,9 @@ def test_names_that_collide(tools: list[Tool], command: Any) -> None:
         """Add."""
         return a
 
-    with pytest.raises(ConfigError, match=r"two tools are called 'add', .*add.* and 'add' of MCP server .*prefix"):
+    with pytest.raises(
+        ConfigError, match=r"two tools are called 'add', .*add.* and 'add' of MCP server .*prefix"
+    ):
         Toolset([add]).with_tools(tools)
     provider = MCPToolProvider(command(), prefix="math_", include=["add", "echo"], exclude=["echo"])
     [tool] = opened(provider)
@@ -150,7 +162,11 @@ def test_what_cannot_be_opened(
 
 @pytest.mark.parametrize(
     ("words", "options", "names"),
-    [(("pages",), {}, ["t0", "t1"]), (("twins",), {"exclude": ["a"]}, ["b"]), (("modern",), {"include": ["pid"]}, ["pid"])],
+    [
+        (("pages",), {}, ["t0", "t1"]),
+        (("twins",), {"exclude": ["a"]}, ["b"]),
+        (("modern",), {"include": ["pid"]}, ["pid"]),
+    ],
 )
 def test_odd_servers_that_are_understood(
     command: Any, words: tuple[str, ...], options: dict[str, Any], names: list[str]
@@ -234,7 +250,11 @@ def test_an_episode_has_a_server_of_its_own(command: Any, called: Any) -> None:
     twins = [copy.deepcopy(provider), pickle.loads(pickle.dumps(provider))]
     assert all(isinstance(twin, ToolProvider) and not twin.shared for twin in twins)
     first, second = map(opened, twins)
-    assert [called(first, "count")[1], called(first, "count")[1], called(second, "count")[1]] == ["1", "2", "1"]
+    assert [called(first, "count")[1], called(first, "count")[1], called(second, "count")[1]] == [
+        "1",
+        "2",
+        "1",
+    ]
     for twin in twins:
         asyncio.run(twin.close())
 
@@ -265,7 +285,11 @@ def test_http_sessions(http_server: Any, called: Any) -> None:
     twins = [copy.deepcopy(provider), copy.deepcopy(provider)]
     first, second = map(opened, twins)
     assert called(first, "header", name="x-key") == ("ok", "secret")
-    assert [called(first, "count")[1], called(first, "count")[1], called(second, "count")[1]] == ["1", "2", "1"]
+    assert [called(first, "count")[1], called(first, "count")[1], called(second, "count")[1]] == [
+        "1",
+        "2",
+        "1",
+    ]
     assert called(first, "echo", text="\ud800")[0] == "raised"
     assert called(first, "flood", characters=2 << 20)[0] == "ok"
     assert called(first, "flood", characters=20 << 20)[0] == "raised"
@@ -307,7 +331,9 @@ def test_an_http_server_that_has_forgotten_the_session(http_server: Any, called:
     process.wait()
     http_server(port=int(url.split(":")[2].split("/")[0]))
     assert called(tools, "add", a=1)[0] == "raised"
-    assert called(shared_tools, "add", a=1)[0] == "raised", "nobody repeats a call that may have had an effect"
+    assert called(shared_tools, "add", a=1)[0] == "raised", (
+        "nobody repeats a call that may have had an effect"
+    )
     assert called(shared_tools, "add", a=1) == ("ok", "2")
     for provider in (own, shared):
         asyncio.run(provider.close())

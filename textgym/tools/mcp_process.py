@@ -1,4 +1,4 @@
-"""``ServerProcess``: an MCP server as a child process, spoken to over its standard input and output.
+"""``MCPProcess``: an MCP server as a child process, spoken to over its standard input and output.
 
 Invariant: when ``streams()`` is left, no process of the server's group is alive (POSIX); if this process dies
 first, however it dies, the keeper ends the group in its place. It stands where the mcp package's own
@@ -21,7 +21,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
-__all__ = ["MAX_MESSAGE", "Keeper", "ServerProcess"]
+__all__ = ["MAX_MESSAGE", "Keeper", "MCPProcess"]
 
 MAX_MESSAGE = 16 << 20
 """Most bytes of one message from a server: a longer one is skipped, and the call it answers fails."""
@@ -34,7 +34,7 @@ _LAST_WORDS = 2_000
 _ANSWER = re.compile(rb'\s*\{(?:\s*"jsonrpc"\s*:\s*"2\.0"\s*,)?\s*"id"\s*:\s*(\d{1,18})\s*,')
 
 
-class ServerProcess:
+class MCPProcess:
     """One server process, for one connection.
 
     Args:
