@@ -33,7 +33,7 @@ def children_of(pid: int) -> list[int]:
     lister = subprocess.Popen(["ps", "-A", "-o", "pid=,ppid=,args="], stdout=subprocess.PIPE, text=True)
     rows = [line.split(None, 2) for line in lister.communicate()[0].splitlines()]
     rows = [row for row in rows if row[0] != str(lister.pid)]
-    return [int(row[0]) for row in rows if row[1] == str(pid) or row[2:] and f"child-of-{pid}" in row[2]]
+    return [int(row[0]) for row in rows if row[1] == str(pid) or (row[2:] and f"child-of-{pid}" in row[2])]
 
 
 STUBBORN = ("stubborn", "nested")

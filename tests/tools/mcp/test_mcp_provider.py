@@ -9,7 +9,7 @@ import pickle
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -17,7 +17,6 @@ import pytest
 from textgym.errors import ConfigError, EnvError, MissingExtra
 from textgym.tools import MCPToolProvider, Tool, ToolProvider, Toolset
 from textgym.tools.mcp_session import MCPSession
-from textgym.types import ToolCall
 
 pytest.importorskip("mcp")
 
@@ -237,7 +236,6 @@ def test_a_server_that_is_killed_between_calls(command: Any, called: Any, gone: 
 def test_a_call_that_takes_too_long(command: Any, called: Any) -> None:
     provider = MCPToolProvider(command(), include=["slow", "add"])
     tools = opened(provider)
-    hasty = Tool("slow", "", {"type": "object"}, tools[1].function, timeout=0.2)
     schema = {"type": "object", "properties": {"seconds": {"type": "number"}}}
     hasty = Tool("slow", "", schema, next(t for t in tools if t.name == "slow").function, timeout=0.2)
     assert called([hasty], "slow", seconds=60) == ("timeout", "Error: slow did not return within 0.2 seconds")
