@@ -11,7 +11,9 @@ import textgym
 from textgym.envs import ToolEnv
 from textgym.tools import MCPToolProvider
 
-ROWS = [{"prompt": f"Put {n} and {n + 1} on the pile. What is on top?", "answer": f"{n + 1}"} for n in range(4)]
+ROWS = [
+    {"prompt": f"Put {n} and {n + 1} on the pile. What is on top?", "answer": f"{n + 1}"} for n in range(4)
+]
 
 
 SERVER = """

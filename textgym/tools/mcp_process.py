@@ -224,6 +224,10 @@ class Keeper:
 class _Pipes(asyncio.subprocess.SubprocessStreamProtocol):
     """The three pipes of a server, and an event for its exit that does not wait for them to close."""
 
+    stdin: asyncio.StreamWriter
+    stdout: asyncio.StreamReader
+    stderr: asyncio.StreamReader
+
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(limit=_CHUNK, loop=loop)
         self.exited = asyncio.Event()

@@ -176,6 +176,7 @@ def _parameters(tool: Any) -> dict[str, Any]:
 
 
 def _placeholder(value: Any, kind: str) -> str:
-    size = getattr(value, "size", None)
-    known = isinstance(size, tuple) and len(size) == 2 and all(isinstance(part, int) for part in size)
-    return f"[{kind}: {size[0]}x{size[1]}]" if known and kind == "image" else f"[{kind}]"
+    match getattr(value, "size", None):
+        case (int(width), int(height)) if kind == "image":
+            return f"[image: {width}x{height}]"
+    return f"[{kind}]"
