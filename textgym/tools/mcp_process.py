@@ -166,7 +166,8 @@ class Keeper:
     """A small shell process that ends the groups in its care once this process is gone.
 
     It runs only while there are groups to keep. Nothing needs it in the ordinary way of things: it is for
-    SIGKILL, ``os._exit`` and crashes, which leave no time for anything else. To be used on one event loop.
+    SIGKILL, ``os._exit`` and crashes, which leave no time for anything else. Where this process was forked, it
+    waits for the children too. To be used on one event loop.
     """
 
     _SCRIPT = """

@@ -178,7 +178,10 @@ class _Connection:
 
     async def opened(self) -> list[Any]:
         """The server's tools, as soon as it is ready."""
+        import anyio
+
         if self._task is None and not self.over:
+            self._scope = anyio.CancelScope()
             self._loop = asyncio.get_running_loop()
             self._stop = asyncio.Event()
             self._ready = asyncio.Event()
@@ -186,6 +189,8 @@ class _Connection:
         if self._task is not None:
             await self._ready.wait()
         if self._client is None:
+            if self._task is not None:
+                await asyncio.wait([self._task])  # until then nobody knows why
             raise EnvError(f"{self.server}: {self._failure}")
         return self._tools
 
@@ -223,11 +228,8 @@ class _Connection:
 
     async def _live(self) -> None:
         """Connect, wait until it is time to go, and part: all of it in this one task."""
-        import anyio
-
         household = _ours()
         household.living.add(self)
-        self._scope = anyio.CancelScope()
         try:
             with self._scope:
                 await self._hold(household)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import logging
 import math
+import os
 import shutil
 import threading
 from collections.abc import Collection, Mapping, Sequence
@@ -282,10 +283,15 @@ def _server(
         raise ConfigError(f"command is {command!r:.80}: give a list of texts, like ['python', 'server.py']")
     if headers:
         raise ConfigError("headers belong to a url: a command gets its settings by env")
+    if cwd is not None and not os.path.isdir(cwd):
+        raise ConfigError(f"cwd is {cwd!r}: there is no such folder")
     variables = {**get_default_environment(), **(env or {})}
-    if shutil.which(command[0], path=variables.get("PATH")) is None:
+    program = os.path.join(cwd or "", command[0]) if os.path.dirname(command[0]) else command[0]
+    found = shutil.which(program, path=variables.get("PATH"))
+    if found is None:
         raise ConfigError(f"command {command[0]!r} is not found: install it, or give its whole path")
-    return Server(command=tuple(command), env=variables, cwd=cwd, timeout=timeout)
+    command = (os.path.abspath(found), *command[1:])
+    return Server(command=command, env=variables, cwd=cwd, timeout=timeout)
 
 
 def _text(result: Any) -> str:

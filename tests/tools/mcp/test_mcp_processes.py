@@ -7,11 +7,11 @@ import gc
 import os
 import subprocess
 import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
 
+from textgym.errors import EnvError
 from textgym.tools import MCPToolProvider
 from textgym.tools.mcp_session import MCPSession
 
@@ -148,9 +148,12 @@ def test_many_start_at_once(command: Any, gone: Any) -> None:
     assert gone(*pids)
 
 
-def test_the_environment_of_a_missing_folder_is_an_error_of_the_opening(command: Any, tmp_path: Path) -> None:
-    from textgym.errors import EnvError
+def test_a_session_closed_in_the_moment_of_its_opening(command: Any) -> None:
+    async def main() -> None:
+        session = MCPSession(MCPToolProvider(command("deaf")).server)
+        opening = asyncio.ensure_future(session.tools())
+        await asyncio.gather(asyncio.sleep(0), session.close())
+        with pytest.raises(EnvError, match="it was closed"):
+            await opening
 
-    provider = MCPToolProvider(command(), cwd=str(tmp_path / "nowhere"))
-    with pytest.raises(EnvError, match=r"the connection failed: .*nowhere"):
-        asyncio.run(provider.open())
+    asyncio.run(main())

@@ -10,6 +10,7 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -183,7 +184,8 @@ def test_odd_servers_that_are_understood(
         (("python server.py",), {}, "command is 'python server.py': give a list"),
         (([],), {}, "give a list of texts"),
         ((["no-such-program-of-textgym", "x"],), {}, "command 'no-such-program-of-textgym' is not found"),
-        ((["python"],), {"headers": {"a": "b"}}, "headers belong to a url"),
+        (([sys.executable],), {"headers": {"a": "b"}}, "headers belong to a url"),
+        (([sys.executable],), {"cwd": "no/such/folder"}, "cwd is 'no/such/folder': there is no such folder"),
         ((), {"url": "localhost:80"}, "url is 'localhost:80': it must begin with http"),
         ((), {"url": "http://localhost/mcp", "env": {"A": "b"}}, "env and cwd belong to a command"),
         ((), {"url": "http://localhost/mcp", "timeout": 0}, "timeout is 0: it must be a positive number"),
@@ -193,6 +195,15 @@ def test_odd_servers_that_are_understood(
 def test_arguments_are_checked_at_once(arguments: Any, options: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         MCPToolProvider(*arguments, **options)
+
+
+def test_a_command_is_looked_for_from_its_folder(tmp_path: Path) -> None:
+    program = tmp_path / "server"
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o755)
+    assert MCPToolProvider(["./server"], cwd=str(tmp_path)).server.command == (str(program),)
+    with pytest.raises(ConfigError, match=r"command './server' is not found"):
+        MCPToolProvider(["./server"])
 
 
 def test_without_the_package(monkeypatch: pytest.MonkeyPatch) -> None:
