@@ -202,6 +202,7 @@ def serve_http() -> None:
     listener = socket.socket()
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listener.bind(("127.0.0.1", port))
+    listener.listen(100)
     print(listener.getsockname()[1], flush=True)
     app = server.streamable_http_app(stateless_http="stateless" in WORDS)
     uvicorn.Server(uvicorn.Config(app, log_level="error")).run(sockets=[listener])
