@@ -30,6 +30,7 @@ FLOORS = {
     "envs": 4,
     "vector": 5,
     "tasks": 6,
+    "server": 7,
     "testing": 7,
     "cli": 8,
 }

@@ -27,7 +27,7 @@ def test_every_public_name_resolves() -> None:
 
 PARAMETERS = {
     "rollout": "env policy num_examples group_size env_kwargs seed options max_concurrency sampling limits "
-    "out resume on_error on_result",
+    "tokenizer out resume on_error on_result",
     "arollout": "env policy arguments",
     "astep": "env action",
     "areset": "env seed options",

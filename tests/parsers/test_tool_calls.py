@@ -156,7 +156,7 @@ TOOL_NAMES = st.one_of(
 )
 
 
-@settings(max_examples=300)
+@settings(max_examples=150)
 @given(
     written=st.lists(
         st.tuples(TOOL_NAMES, ARGUMENTS, st.sampled_from(["text", "native"])), min_size=1, max_size=4
@@ -201,7 +201,7 @@ def test_any_text(text: str) -> None:
     ],
 )  # fmt: skip
 def test_a_megabyte_of_forged_tags(unit: str) -> None:
-    for tail in ("", "</tool>", "</tool_call>", "}}</tool>"):
+    for tail in ("", "}}</tool>"):
         found = PARSER.parse(unit * ((1 << 20) // len(unit)) + tail)
         assert len(found.calls) <= 32
 

@@ -264,7 +264,7 @@ def _from_object(value: dict[str, Any], start: int, end: int) -> ParsedCall:
 def _json(text: str) -> tuple[Any, str]:
     """The value of a JSON text, or None and why it is none."""
     try:
-        value = json.loads(text, parse_constant=_no_constant, parse_float=_finite)
+        value = _STRICT.decode(text)
     except RecursionError:
         return None, "it is nested too deeply"
     except json.JSONDecodeError as error:
@@ -297,6 +297,9 @@ def _finite(text: str) -> float:
     if not math.isfinite(value):
         raise ValueError(f"{text:.20} is too large a number")
     return value
+
+
+_STRICT = json.JSONDecoder(parse_constant=_no_constant, parse_float=_finite)
 
 
 def _without(text: str, spans: list[tuple[int, int]], begin: int) -> str:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     )
     from textgym.testing.faulty_env import Fault, FaultyEnv, RawFaultyEnv
     from textgym.testing.mock_server import MockModelServer
+    from textgym.testing.toy_tokenizer import ToyTokenizer
 
 __all__ = [
     "CheckReport",
@@ -28,6 +29,7 @@ __all__ = [
     "RawFaultyEnv",
     "RuleResult",
     "RuleStatus",
+    "ToyTokenizer",
     "check_text_env",
     "check_vector_env",
 ]
@@ -40,6 +42,7 @@ _HOMES = {
     "RawFaultyEnv": "textgym.testing.faulty_env",
     "RuleResult": "textgym.testing.conformance",
     "RuleStatus": "textgym.testing.conformance",
+    "ToyTokenizer": "textgym.testing.toy_tokenizer",
     "check_text_env": "textgym.testing.conformance",
     "check_vector_env": "textgym.testing.conformance",
 }
