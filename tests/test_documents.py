@@ -19,7 +19,13 @@ EXPECTED = {
     "03_your_own_environment": "[1.0, 1.0]",
     "04_a_model_server": "10 of 24 episodes are left",
     "05_groups_as_they_finish": "advantages",
+    "06_mcp_tools": "rewards [1.0, 1.0, 1.0, 1.0]",
+    "07_tools_and_code": "Error: KeyError: 'kiwis'",
+    "08_exact_tokens": "81 completion ids of which 36 were sampled",
+    "09_groups_step_by_step": "problem 2: returns [1.0, 1.0, 1.0, 1.0]",
 }
+NEEDS = {"06_mcp_tools": "mcp"}
+"""Example -> the package without which it is skipped."""
 
 
 def run(code: list[str], folder: Path) -> str:
@@ -32,6 +38,8 @@ def run(code: list[str], folder: Path) -> str:
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
 def test_examples(path: Path, tmp_path: Path) -> None:
+    if path.stem in NEEDS:
+        pytest.importorskip(NEEDS[path.stem])
     assert EXPECTED[path.stem] in run([str(path)], tmp_path)
 
 
@@ -46,7 +54,7 @@ def test_python_blocks_of_the_readme(tmp_path: Path) -> None:
     from textgym.testing import MockModelServer
 
     blocks = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
-    assert len(blocks) == 6
+    assert len(blocks) == 10
     with MockModelServer(answer=r"\boxed{1}") as server:
         outputs = [
             run(["-c", block.replace("http://localhost:8000/v1", server.base_url)], tmp_path)
@@ -55,6 +63,9 @@ def test_python_blocks_of_the_readme(tmp_path: Path) -> None:
     assert outputs[0].endswith("{'won': 1.0}\n")
     assert "400 in 100 groups, 0 errors" in outputs[1]
     assert outputs[2] == "1.0\n"
-    assert outputs[4].endswith("repeat what is right.\n\n4\n\n[19 characters left]\n")
-    assert outputs[5] == "100 {'exact_match': 0.0}\n"
+    assert outputs[4] == "<result>\n10092000\n</result>\n1.0\n"
+    assert outputs[5] == "42\n\nerror\n2\n\n"
+    assert outputs[6].startswith("{'tokens': 8} TokenStream(")
+    assert outputs[8].endswith("repeat what is right.\n\n4\n\n[19 characters left]\n")
+    assert outputs[9] == "100 {'exact_match': 0.0}\n"
     assert (tmp_path / "runs" / "math" / "run.json").exists()

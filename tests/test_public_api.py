@@ -27,7 +27,7 @@ def test_every_public_name_resolves() -> None:
 
 PARAMETERS = {
     "rollout": "env policy num_examples group_size env_kwargs seed options max_concurrency sampling limits "
-    "out resume on_error on_result",
+    "tokenizer out resume on_error on_result",
     "arollout": "env policy arguments",
     "astep": "env action",
     "areset": "env seed options",
@@ -39,6 +39,9 @@ PARAMETERS = {
     "render_mode max_observation max_action client model timeout reward_bounds success_threshold attributes",
     "SingleTurnEnv": "dataset rubric parser max_retries kwargs",
     "MultiTurnEnv": "dataset rubric parser max_turns turns_are_rule kwargs",
+    "ToolEnv": "dataset tools rubric parser system_prompt protocol max_calls kwargs",
+    "StatefulToolEnv": "dataset tools args hidden kwargs",
+    "GroupVectorEnv": "env num_envs group_size autoreset_mode kwargs",
     "ScriptedPolicy": "script name",
     "Unicode": "max_length min_length seed",
     "XMLParser": "fields answer_field extract_fn pick",

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 import asyncio
+import math
 import re
 from collections.abc import Iterator, Mapping
 from inspect import CO_COROUTINE, isawaitable
@@ -20,6 +21,7 @@ import pytest
 
 import textgym
 from textgym import MultiTurnEnv, Rubric, SingleTurnEnv, XMLParser
+from textgym.envs import ToolEnv
 from textgym.errors import PolicyError, RewardError
 from textgym.hooks import drive, settle
 from textgym.testing.mock_server import MockModelServer
@@ -27,8 +29,6 @@ from textgym.testing.mock_server import MockModelServer
 DOCUMENT = (Path(__file__).parent / "seed_samples" / "environments.md").read_text("utf-8")
 SAMPLES = dict(re.findall(r"^## ([^\n]+)\n\n```python\n(.*?)\n```$", DOCUMENT, re.MULTILINE | re.DOTALL))
 
-OF_TOOLS = {"tool env", "tool definition"}
-"""The samples that need tools; they belong to the tests of tools."""
 DATASET = [
     {"prompt": "What is 2+2?", "answer": "4", "task": "arithmetic"},
     {"prompt": "What is 3+4?", "answer": "7", "task": "arithmetic"},
@@ -98,11 +98,10 @@ def openai_client(server: MockModelServer) -> Iterator[openai.OpenAI]:
         yield blocking
 
 
-def test_every_sample_is_run_here_or_belongs_to_tools() -> None:
+def test_every_sample_is_run_here() -> None:
     source = Path(__file__).read_text("utf-8")
     ours = {name for name in SAMPLES if re.search(rf'(run|await_sample)\(\s*"{name}"', source)}
-    assert ours | OF_TOOLS == set(SAMPLES)
-    assert not ours & OF_TOOLS
+    assert ours == set(SAMPLES)
     assert len(SAMPLES) == 13
 
 
@@ -297,3 +296,45 @@ def test_what_the_document_promises_of_prompts_and_tasks() -> None:
     assert env.reset(options={"index": 0})[0] == "What is 2+2?"
     assert env.reset(options={"index": 1})[0] == "Say 7."
     assert textgym.DatasetEnv in type(env).__mro__
+
+
+def test_tool_env(server: MockModelServer, openai_client: openai.OpenAI) -> None:
+    names = run("tool env", TOOL_SYSTEM_PROMPT=textgym.TOOL_SYSTEM_PROMPT, XMLParser=XMLParser)
+    env = names["ToolMathEnv"](DATASET)
+    server.answer = [
+        '<reasoning>Both.</reasoning><tool>{"name": "calculator", "args": {"expression": "2+2"}}</tool>'
+        '<tool>{"name": "python_executor", "args": {"code": "print(2 + 2)"}}</tool>',
+        "<answer>4</answer>",
+    ]
+    _, state = env.rollout(openai_client, "gpt-4", "What is 2+2?", "4")
+    said = [message["content"] for message in state["messages"] if message["role"] == "user"]
+    assert said[1] == "<result>\n4\n</result>\n<result>\n4\n</result>"
+    assert state["reward"] == 1.0
+
+
+def test_tool_definition(server: MockModelServer, openai_client: openai.OpenAI) -> None:
+    calculator = run("tool definition", safe_eval=lambda text: eval(text, {"sqrt": math.sqrt}))["calculator"]
+    env = ToolEnv(DATASET, [calculator])
+    assert env.toolset["calculator"].schema["function"] == {
+        "name": "calculator",
+        "description": "Evaluate mathematical expressions.",
+        "parameters": {
+            "type": "object",
+            "properties": {
+                "expression": {"type": "string", "description": "Mathematical expression to evaluate"}
+            },
+            "required": ["expression"],
+        },
+    }
+    assert "Returns: Result of the calculation" in env.toolset.describe()
+    assert 'calculator("sqrt(16)") -> "4.0"' in env.toolset.describe()
+    server.answer = [
+        '<think>I look.</think><tool>{"name": "calculator", "args": {"expression": "sqrt(16)"}}</tool>',
+        '<tool>{"name": "calculator", "args": {"expression": "1 /"}}</tool>',
+        "<answer>4</answer>",
+    ]
+    _, state = env.rollout(openai_client, "gpt-4", "What is 2+2?", "4")
+    said = [message["content"] for message in state["messages"][2:]]
+    assert said[1] == "<result>\n4.0\n</result>"
+    assert said[3].startswith("<result>\nError: invalid syntax")  # the sample's own words
+    assert (state["reward"], len(state["tool_calls"])) == (1.0, 2)

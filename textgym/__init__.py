@@ -17,12 +17,18 @@ __version__ = "0.1.0.dev0"
 if TYPE_CHECKING:
     from textgym.datasets import Dataset, GeneratedDataset, as_dataset, mix
     from textgym.envs import (
+        TOOL_SYSTEM_PROMPT,
         ChainEnv,
+        CodeMathEnv,
         DatasetEnv,
+        DoubleCheckEnv,
         MixtureEnv,
         MultiTurnEnv,
         SingleTurnEnv,
+        SmolToolEnv,
+        StatefulToolEnv,
         TextEnv,
+        ToolEnv,
     )
     from textgym.errors import TextgymError
     from textgym.parsers import (
@@ -31,6 +37,7 @@ if TYPE_CHECKING:
         JSONParser,
         Parser,
         ThinkParser,
+        ToolCallParser,
         XMLParser,
     )
     from textgym.policies import (
@@ -40,6 +47,7 @@ if TYPE_CHECKING:
         Policy,
         RandomPolicy,
         ScriptedPolicy,
+        TransformersPolicy,
     )
     from textgym.rewards import Rubric
     from textgym.rewards.calculator import RewardCalculator
@@ -55,9 +63,21 @@ if TYPE_CHECKING:
         astep,
         atruncate,
         rollout,
+        token_rows,
     )
+    from textgym.sandbox import Sandbox, SandboxLimits
     from textgym.spaces import Unicode
-    from textgym.tokens import TokenStream
+    from textgym.tokens import ChatTemplate, TokenStream
+    from textgym.tools import (
+        Tool,
+        ToolOutcome,
+        ToolProvider,
+        ToolResult,
+        Toolset,
+        calculator,
+        python_executor,
+        tool,
+    )
     from textgym.types import (
         Completion,
         CompletionRequest,
@@ -69,19 +89,24 @@ if TYPE_CHECKING:
         ToolCall,
         Usage,
     )
+    from textgym.vector import GroupVectorEnv
 
 _HOMES = {
     "BoxedParser": "textgym.parsers",
     "ChainEnv": "textgym.envs",
+    "ChatTemplate": "textgym.tokens",
+    "CodeMathEnv": "textgym.envs",
     "CodeParser": "textgym.parsers",
     "Completion": "textgym.types",
     "CompletionRequest": "textgym.types",
     "Dataset": "textgym.datasets",
     "DatasetEnv": "textgym.envs",
+    "DoubleCheckEnv": "textgym.envs",
     "Example": "textgym.types",
     "FinishReason": "textgym.types",
     "GeneratedDataset": "textgym.datasets",
     "Group": "textgym.rollouts",
+    "GroupVectorEnv": "textgym.vector",
     "HumanPolicy": "textgym.policies",
     "JSONParser": "textgym.parsers",
     "JudgeRubric": "textgym.rewards.judge",
@@ -98,16 +123,29 @@ _HOMES = {
     "Rubric": "textgym.rewards",
     "Run": "textgym.rollouts",
     "Sampling": "textgym.types",
+    "Sandbox": "textgym.sandbox",
+    "SandboxLimits": "textgym.sandbox",
     "ScriptedPolicy": "textgym.policies",
     "SingleTurnEnv": "textgym.envs",
+    "SmolToolEnv": "textgym.envs",
+    "StatefulToolEnv": "textgym.envs",
     "StopReason": "textgym.types",
     "Summary": "textgym.rollouts",
+    "TOOL_SYSTEM_PROMPT": "textgym.envs",
     "TextEnv": "textgym.envs",
     "TextgymError": "textgym.errors",
     "ThinkParser": "textgym.parsers",
     "TokenStream": "textgym.tokens",
+    "Tool": "textgym.tools",
     "ToolCall": "textgym.types",
+    "ToolCallParser": "textgym.parsers",
+    "ToolEnv": "textgym.envs",
+    "ToolOutcome": "textgym.tools",
+    "ToolProvider": "textgym.tools",
+    "ToolResult": "textgym.tools",
+    "Toolset": "textgym.tools",
     "Trajectory": "textgym.rollouts",
+    "TransformersPolicy": "textgym.policies",
     "Unicode": "textgym.spaces",
     "Usage": "textgym.types",
     "XMLParser": "textgym.parsers",
@@ -116,23 +154,32 @@ _HOMES = {
     "as_dataset": "textgym.datasets",
     "astep": "textgym.rollouts",
     "atruncate": "textgym.rollouts",
+    "calculator": "textgym.tools",
     "mix": "textgym.datasets",
+    "python_executor": "textgym.tools",
     "rollout": "textgym.rollouts",
+    "token_rows": "textgym.rollouts",
+    "tool": "textgym.tools",
 }
 """Public name -> module that defines it."""
 
 __all__ = [
+    "TOOL_SYSTEM_PROMPT",
     "BoxedParser",
     "ChainEnv",
+    "ChatTemplate",
+    "CodeMathEnv",
     "CodeParser",
     "Completion",
     "CompletionRequest",
     "Dataset",
     "DatasetEnv",
+    "DoubleCheckEnv",
     "Example",
     "FinishReason",
     "GeneratedDataset",
     "Group",
+    "GroupVectorEnv",
     "HumanPolicy",
     "JSONParser",
     "JudgeRubric",
@@ -149,16 +196,28 @@ __all__ = [
     "Rubric",
     "Run",
     "Sampling",
+    "Sandbox",
+    "SandboxLimits",
     "ScriptedPolicy",
     "SingleTurnEnv",
+    "SmolToolEnv",
+    "StatefulToolEnv",
     "StopReason",
     "Summary",
     "TextEnv",
     "TextgymError",
     "ThinkParser",
     "TokenStream",
+    "Tool",
     "ToolCall",
+    "ToolCallParser",
+    "ToolEnv",
+    "ToolOutcome",
+    "ToolProvider",
+    "ToolResult",
+    "Toolset",
     "Trajectory",
+    "TransformersPolicy",
     "Unicode",
     "Usage",
     "XMLParser",
@@ -168,8 +227,12 @@ __all__ = [
     "as_dataset",
     "astep",
     "atruncate",
+    "calculator",
     "mix",
+    "python_executor",
     "rollout",
+    "token_rows",
+    "tool",
 ]
 
 register_envs()

@@ -2,9 +2,11 @@
 
     TextgymError
     ├── ConfigError (ValueError)      a value the caller chose is wrong; nothing has run yet
-    │   └── MissingExtra (ImportError)   an optional package is not installed; says the pip command
+    │   ├── MissingExtra (ImportError)   an optional package is not installed; says the pip command
+    │   └── TemplateError                a chat template cannot render these messages; says why
     ├── DatasetError (ValueError)     rows of a dataset are malformed; names every bad row
     ├── NotForkable (TypeError)       this environment cannot be copied in the middle of an episode
+    ├── NotTrainable (ValueError)     a trajectory cannot become training rows; names the field
     ├── EnvError                      an environment broke the contract (NaN reward, wrong type, …)
     ├── RewardError                   a reward function raised; names the function
     ├── PolicyError                   the policy gave no usable completion
@@ -41,6 +43,7 @@ __all__ = [
     "MalformedResponse",
     "MissingExtra",
     "NotForkable",
+    "NotTrainable",
     "PolicyError",
     "ProviderFailed",
     "ProviderRejected",
@@ -51,6 +54,7 @@ __all__ = [
     "RunLocked",
     "RunMismatch",
     "SandboxUnavailable",
+    "TemplateError",
     "TextgymError",
 ]
 
@@ -77,12 +81,31 @@ class MissingExtra(ConfigError, ImportError):
         super().__init__(message)
 
 
+class TemplateError(ConfigError):
+    """A chat template cannot render these messages, or cannot continue a conversation with them."""
+
+
 class DatasetError(TextgymError, ValueError):
     """Rows of a dataset are malformed; the message lists them with their positions."""
 
 
 class NotForkable(TextgymError, TypeError):
     """The environment holds a live session and cannot be copied in the middle of an episode."""
+
+
+class NotTrainable(TextgymError, ValueError):
+    """A trajectory cannot become training rows: it has no tokens, or they contradict each other.
+
+    Args:
+        message: What is wrong.
+        field: Field of the record that is wrong.
+        key: Which trajectory, as ``group/sample``.
+    """
+
+    def __init__(self, message: str, *, field: str | None = None, key: str | None = None) -> None:
+        super().__init__(message)
+        self.field = field
+        self.key = key
 
 
 class EnvError(TextgymError, RuntimeError):

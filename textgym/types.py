@@ -228,7 +228,8 @@ class CompletionRequest:
     tools: list[dict[str, Any]] | None = None
     """JSON schemas of the tools on offer, or None."""
     prompt_ids: Any = None
-    """Token ids to continue exactly (int32, shape ``(n,)``), or None where the server renders."""
+    """Token ids to continue exactly (int32, shape ``(n,)``), or None where the server renders. A policy that
+    continues them says so with ``Completion.prompt_token_ids``; one that cannot may ignore them."""
     sampling: Sampling = field(default_factory=Sampling)
     """How to sample."""
     seed: int | None = None

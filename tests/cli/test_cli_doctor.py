@@ -75,7 +75,7 @@ def test_a_server_and_a_model(cli: Cli) -> None:
         assert findings["server"] == (f"{server.base_url} answers", None)
         assert findings["model"][0].startswith("mock says 'ok\\x1b[31m' in ")
         assert findings["model"][0].endswith("with token ids and usage")
-        assert server.counters["chat"] == 1
+        assert server.counters["chat"] == 2  # the first asks how the server tells tokens
         assert "\x1b" not in cli("doctor", "--base-url", server.base_url, "--model", "mock").out
 
 

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from command_line import Cli, Result, start
 
@@ -206,3 +207,30 @@ def test_as_a_process(folder: Path, tmp_path: Path) -> None:
     process.stdout.close()  # a reader that goes away
     with process:
         assert process.wait(60) == 141
+
+
+def test_training_rows(cli: Cli, tmp_path: Path) -> None:
+    def policy(request: textgym.CompletionRequest) -> textgym.Completion:
+        prompt = [1, 2, 3, 9] if request.turn else [1]
+        return textgym.Completion(text="1", prompt_token_ids=prompt, token_ids=[2, 3], logprobs=[-0.5, -0.1])
+
+    scripted = textgym.ScriptedPolicy(policy)
+    run = textgym.rollout(Asks(), scripted, num_examples=2, out=tmp_path / "run")
+    rows = lines(cli("export", tmp_path / "run", "--to", "tokens"))
+    assert [row["key"] for row in rows] == ["0/0", "1/0"]
+    assert rows[0]["prompt_ids"] == [1]
+    assert rows[0]["completion_ids"] == [2, 3, 9, 2, 3]
+    assert rows[0]["mask"] == [1, 1, 0, 1, 1]
+    assert rows[0]["spans"] == [[0, 2], [3, 5]]
+    assert rows[0]["reward"] == run[0].reward
+    tokens = run[0].tokens
+    assert tokens is not None
+    assert np.array_equal(np.asarray(rows[0]["logprobs"], np.float32), tokens.logprobs[1:])
+    assert cli("export", tmp_path / "run", "--to", "tokens", "--fields", "reward").code == 2
+
+
+def test_training_rows_of_text_are_refused(cli: Cli, folder: Path) -> None:
+    result = cli("export", folder, "--to", "tokens", "--out", folder.parent / "rows.jsonl")
+    assert result.code == 1
+    assert "trajectory 0/0: tokens is None: only the text is known" in result.err
+    assert not (folder.parent / "rows.jsonl").exists()

@@ -48,7 +48,7 @@ def test_no_command_shows_the_help_and_fails(cli: Cli) -> None:
         (
             ["x"],
             "there is no command 'x': it must be one of list, show, play, check, eval, rollout, export, "
-            "doctor",
+            "serve-model, doctor",
         ),
         (["list", "--jsn"], "there is no flag --jsn: did you mean '--json'? (see `textgym list --help`)"),
         (["list", "more"], "'more' is one word too many (see `textgym list --help`)"),

@@ -29,6 +29,7 @@ from textgym.errors import (
     ProviderRejected,
     ProviderUnreachable,
 )
+from textgym.policies.capture import DIALECTS, CaptureLevel
 from textgym.policies.fleet import Fleet
 from textgym.policies.openai import OpenAIPolicy
 from textgym.policies.refusals import excerpt, refusal, retry_after
@@ -51,6 +52,11 @@ def ask(server: Any, *requests: CompletionRequest, **options: Any) -> list[Any]:
     policy = OpenAIPolicy(
         **{"model": "m", "base_url": urls, "api_key": SECRET, "retry_wait": 0.01, "timeout": 5, **options}
     )
+    for (
+        form,
+        dialects,
+    ) in DIALECTS.items():  # as after a good reply: how servers are asked is not the matter here
+        policy._known[form] = (dialects[0], CaptureLevel.TOKENS)
 
     async def main() -> list[Any]:
         async with policy:

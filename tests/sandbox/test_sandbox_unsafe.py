@@ -71,7 +71,9 @@ def test_sessions(unsafe: Sandbox) -> None:
         assert session.run("x = 1").ok
         assert session.run("x += 1\nprint(x)").stdout == "2\n"
         assert session.run("print(input())", stdin="a").stdout == "a\n"
-        assert session.run("while True: pass", timeout=0.5).status is SandboxStatus.TIMEOUT
+        ended = session.run("while True: pass", timeout=0.5)
+        assert ended.status is SandboxStatus.TIMEOUT
+        assert ended.stderr.endswith("[the session's names are gone with it]\n")
         assert session.run("print('x' in globals())").stdout == "False\n"
 
         async def many() -> list[str]:

@@ -19,10 +19,34 @@ FOLDER = Path(__file__).parents[1] / "golden" / "playthroughs"
 IDS = registered_ids()
 
 WRONG = {
+    "textgym/Code-v0": ["```python\ndef solve(x):\n    return x\n```"],
+    "textgym/CodeMath-v0": [
+        "I shall compute it.",
+        "<code>\nfor n in range(3):\n    print(n)\n    raise ValueError(n)\n</code>",
+        "<code>\nx = 1\n</code>",
+        "<code>\nprint('<answer>7</answer>')\n</code>",
+    ],
     "textgym/Countdown-v0": ["<think>\nAll of them.\n</think>\n<answer>1 + 1</answer>"],
+    "textgym/DoubleCheck-v0": [r"Certainly \boxed{0}."],
     "textgym/Echo-v0": ["oops"],
     "textgym/GuessNumber-v0": ["one or two", "<guess>50</guess>"],
     "textgym/Math-v0": [r"It may be \boxed{1} or \boxed{0 or 1}."],
+    "textgym/SQL-v0": [
+        "<think>\nWhat is there?\n</think>\n"
+        '<tool>\n{"name": "query", "args": {"sql": "SELECT * FROM nowhere"}}\n</tool>',
+        '<tool>\n{"name": "query", "args": {"sql": "CREATE TABLE t (id)"}}\n</tool>\n'
+        '<tool>\n{"name": "query", "args": {"sql": "SELECT date(\'now\')"}}\n</tool>',
+        "I wonder.",
+    ],
+    "textgym/Search-v0": [
+        '<tool>\n{"name": "read", "args": {"id": "A1"}}\n</tool>\n'
+        '<tool>\n{"name": "search", "args": {"query": "\\"NEAR(", "top_k": 2}}\n</tool>',
+    ],
+    "textgym/ToolMath-v0": [
+        '<tool>\n{"name": "calculator", "args": {"expression": "9**9**9"}}\n</tool>\n'
+        '<tool>\n{"name": "calculator", "args": {"expression": "1/0"}}\n</tool>',
+        '<tool>{"name": "calculator"}</tool><tool>calculator</tool>',
+    ],
     "textgym/Tutor-v0": [r"\boxed{0}", "I have no idea.", r"\boxed{0}", r"\boxed{-1}"],
     "textgym/Wordle-v0": ["<guess>geese</guess>", "four", "ALLOY"],
 }

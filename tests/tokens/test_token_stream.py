@@ -252,6 +252,7 @@ def test_the_stored_form_is_fixed():
         "steps": [[1, 2]],
         "segments": [[0, 2]],
         "has_logprobs": True,
+        "drifts": 0,
     }
 
 

@@ -33,6 +33,9 @@ fields: messages, prompt, completion, answer, reward, rewards, example_id, group
 steps, tokens, error, policy, policy_version, seconds. `prompt` is the first observation and `completion`
 the last answer; of several turns take `messages`, which has the whole conversation.
 
+`--to tokens` writes one training row a segment: prompt_ids, completion_ids, mask, logprobs, spans,
+rewards.
+
 examples:
   textgym export runs/math --only solved --out solved.jsonl
   textgym export runs/math --fields messages,reward --sampled | head -n 1"""
@@ -72,7 +75,17 @@ def _names(text: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(names))
 
 
-FORMATS: dict[str, Format] = {"jsonl": Format(_plain_records)}
+def _token_rows(
+    trajectories: Sequence[Trajectory], arguments: argparse.Namespace
+) -> Iterable[Mapping[str, Any]]:
+    from textgym.rollouts.training_rows import token_rows
+
+    if arguments.fields is not None:
+        raise ConfigError("--fields belongs to --to jsonl: the rows of --to tokens always have the same")
+    return (row.to_dict() for trajectory in trajectories for row in token_rows(trajectory))
+
+
+FORMATS: dict[str, Format] = {"jsonl": Format(_plain_records), "tokens": Format(_token_rows)}
 """Name for ``--to`` -> format."""
 
 

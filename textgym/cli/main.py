@@ -23,8 +23,8 @@ from textgym.errors import ConfigError
 
 __all__ = ["COMMANDS", "main"]
 
-COMMANDS = ("list", "show", "play", "check", "eval", "rollout", "export", "doctor")
-"""The commands, each a module of this package with ``HELP``, ``add_arguments(parser)`` and
+COMMANDS = ("list", "show", "play", "check", "eval", "rollout", "export", "serve-model", "doctor")
+"""The commands, each a module of this package (``-`` is ``_`` there) with ``HELP``, ``add_arguments(parser)`` and
 ``run(arguments, words)``."""
 
 
@@ -68,7 +68,11 @@ def _dispatch(words: list[str]) -> int:
         return int(leave.code or 0)
     if unknown:
         raise _unknown(unknown[0], commands[words[0]])
-    return int(import_module(f"textgym.cli.{words[0]}").run(arguments, words))
+    return int(_module(words[0]).run(arguments, words))
+
+
+def _module(command: str) -> Any:
+    return import_module(f"textgym.cli.{command.replace('-', '_')}")
 
 
 def _parsers() -> tuple[argparse.ArgumentParser, dict[str, argparse.ArgumentParser]]:
@@ -83,7 +87,7 @@ def _parsers() -> tuple[argparse.ArgumentParser, dict[str, argparse.ArgumentPars
     several = parser.add_subparsers(title="commands", metavar="COMMAND", parser_class=_Parser)
     commands: dict[str, argparse.ArgumentParser] = {}
     for name in COMMANDS:
-        module = import_module(f"textgym.cli.{name}")
+        module = _module(name)
         commands[name] = several.add_parser(name, help=module.HELP, description=f"{module.HELP}.", **how)
         module.add_arguments(commands[name])
     return parser, commands

@@ -16,7 +16,7 @@ from textgym.envs.text_env import Ending, Opening, Reply, Setting, TextEnv
 from textgym.envs.transcript import prompt_text
 from textgym.errors import ConfigError
 from textgym.hooks import flow, settle
-from textgym.types import TERMINAL, Example, StopReason
+from textgym.types import TERMINAL, Example, Message, StopReason
 
 __all__ = ["ChainEnv"]
 
@@ -138,6 +138,11 @@ class ChainEnv(TextEnv):
         prompt = {"role": "user", "content": prompt_text(opening.messages)}
         return replace(reply, messages=[*reply.messages, prompt])
 
+    def assistant_message(self, action: str, turn: int) -> Message:
+        """As the present phase has it."""
+        env = self._phase(self._number)[1]
+        return env.assistant_message(action, env.turns)
+
     @flow
     async def finish(self, reason: StopReason) -> Ending:
         """Score the phase that an outside limit has interrupted."""
@@ -161,6 +166,12 @@ class ChainEnv(TextEnv):
     def oracle(self) -> str | None:
         """The present phase's."""
         return self._phase(self._number)[1].oracle()
+
+    async def aclose(self) -> None:
+        """Wait for the sessions of all of them to end."""
+        for env in self.phases.values():
+            if hasattr(env.unwrapped, "aclose"):
+                await env.unwrapped.aclose()
 
     def close(self) -> None:
         """Close all phases."""

@@ -11,6 +11,7 @@ number drawn from ``np_random``. This class does not know datasets, parsers or r
 
 from __future__ import annotations
 
+import copy
 import math
 import sys
 from collections.abc import Mapping, Sequence
@@ -189,6 +190,20 @@ class TextEnv(gym.Env[str, str]):
         """
         raise NotImplementedError(f"{type(self).__name__} must implement respond(action)")
 
+    def assistant_message(self, action: str, turn: int) -> Message:
+        """How an action stands in the conversation: as it is, unless it holds native tool calls.
+
+        Args:
+            action: Any text within the action space.
+            turn: How many actions the episode has had before.
+
+        Returns:
+            A new message. One with more than ``role`` and ``content`` is also
+            ``info["assistant_message"]``, so that whoever keeps the conversation can put it in the place of
+            the plain action.
+        """
+        return {"role": "assistant", "content": action}
+
     def finish(self, reason: StopReason) -> Any:
         """Judge the finished episode, once, however it ended (may be a coroutine function).
 
@@ -283,7 +298,8 @@ class TextEnv(gym.Env[str, str]):
 
         Returns:
             ``(observation, reward, terminated, truncated, info)``. ``info["rewards"]`` explains the
-            reward by component, ``info["stop_reason"]`` is there at the end.
+            reward by component, ``info["stop_reason"]`` is there at the end. ``info["assistant_message"]`` is
+            there if the conversation holds the action as something else than a plain message.
 
         Raises:
             ResetNeeded: No episode is running.
@@ -314,6 +330,9 @@ class TextEnv(gym.Env[str, str]):
     async def atruncate(self, reason: StopReason | str) -> Transition:
         """``truncate`` for coroutines."""
         return await adrive(self._truncate(reason))
+
+    async def aclose(self) -> None:
+        """Wait in a coroutine for what ``close()`` would wait for; call ``close()`` after it."""
 
     @property
     def messages(self) -> list[Message]:
@@ -397,14 +416,18 @@ class TextEnv(gym.Env[str, str]):
         action = str(action)  # numpy's str would travel into records
         if len(action) > self.action_space.max_length:
             return self._forfeit(episode, action)
+        said = self.assistant_message(action, len(episode.answers))
         episode.answers.append(action)
-        episode.messages.append({"role": "assistant", "content": action})
+        episode.messages.append(said)
         try:
             reply: Reply = await settle(self.respond(action))
-            return await self._close(reply, episode)
+            transition = await self._close(reply, episode)
         except BaseException:
             self._end()
             raise
+        if len(said) > 2:
+            transition[4]["assistant_message"] = copy.deepcopy(said)
+        return transition
 
     async def _truncate(self, reason: StopReason | str) -> Transition:
         episode = self._running()

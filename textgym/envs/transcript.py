@@ -8,28 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from textgym.cutting import cut
 from textgym.types import Message
 
 __all__ = ["cut", "prompt_text", "transcript"]
-
-
-def cut(text: str, limit: int) -> str:
-    """The text, or its beginning with a visible marker if it is longer than the limit.
-
-    Args:
-        text: Any text.
-        limit: Longest result, in code points.
-
-    Example:
-        >>> cut("a" * 100, 60)
-        'aaaaaaaaaaaaaaaaaaaaaaaaaa [… cut: 100 characters, limit 60]'
-        >>> len(_)
-        60
-    """
-    if len(text) <= limit:
-        return text
-    marker = f" [… cut: {len(text)} characters, limit {limit}]"
-    return text[: max(limit - len(marker), 0)] + marker if len(marker) <= limit else text[:limit]
 
 
 def prompt_text(messages: Sequence[Message]) -> str:
@@ -65,4 +47,8 @@ def transcript(messages: Sequence[Message]) -> str:
 
 def _content(message: Message) -> str:
     content = message.get("content")
-    return content if isinstance(content, str) else "" if content is None else str(content)
+    text = content if isinstance(content, str) else "" if content is None else str(content)
+    for call in message.get("tool_calls") or ():
+        function = call.get("function") or {}
+        text += f"{chr(10) if text else ''}[calls {function.get('name')} with {function.get('arguments')}]"
+    return text

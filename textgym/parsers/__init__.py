@@ -7,6 +7,8 @@ r"""Parsers: from what a model wrote to the answer in it, and back.
 - ``JSONParser``: a field of the last JSON value.
 - ``CodeParser``: the last fenced code block.
 
+``ToolCallParser`` finds the tool calls in a text; it has ``parse`` and ``format`` only.
+
 All of them share four calls: ``parse(text)`` (everything that was found, with a ``ParseOutcome``),
 ``parse_answer(completion)`` (the answer or None), ``format_answer(answer)`` (a text that parses
 back to it) and ``get_format_reward_func()`` (a reward for keeping to the format).
@@ -27,6 +29,7 @@ from textgym.parsers.parser import (
     assistant_texts,
 )
 from textgym.parsers.think import ParsedThink, ThinkParser
+from textgym.parsers.tool_calls import ParsedCall, ParsedCalls, ToolCallParser
 from textgym.parsers.xml import XMLParser
 from textgym.parsers.xml_fields import XMLFields
 
@@ -37,12 +40,15 @@ __all__ = [
     "JSONParser",
     "ParseOutcome",
     "Parsed",
+    "ParsedCall",
+    "ParsedCalls",
     "ParsedCode",
     "ParsedJSON",
     "ParsedText",
     "ParsedThink",
     "Parser",
     "ThinkParser",
+    "ToolCallParser",
     "XMLFields",
     "XMLParser",
     "assistant_texts",

@@ -11,73 +11,92 @@ from typing import Any
 
 from textgym.errors import ConfigError
 from textgym.jsontext import dumps, printable
+from textgym.policies.capture import Dialect, Form
 from textgym.types import CompletionRequest
 
-__all__ = ["CHAT", "COMPLETIONS", "encode_body", "request_body"]
+__all__ = ["encode_body", "form_of", "request_body"]
 
-CHAT = "chat/completions"
-"""Route of chat completions, below the base URL."""
-COMPLETIONS = "completions"
-"""Route of text completions, below the base URL."""
+
+def form_of(request: CompletionRequest, mode: str) -> Form:
+    """What a request continues.
+
+    Args:
+        request: The turn.
+        mode: ``auto``, ``chat`` or ``completions``; auto continues a prompt where there is one.
+
+    Raises:
+        ConfigError: Completions are asked for and the request has no prompt.
+    """
+    if mode != "chat":
+        if request.prompt_ids is not None:
+            return Form.IDS
+        if request.prompt is not None:
+            return Form.PROMPT
+        if mode == "completions":
+            raise ConfigError(
+                "mode='completions' needs a request with a prompt or prompt_ids, and this one has only "
+                "messages: use mode='chat' or 'auto', or an environment with message_type='completion'"
+            )
+    return Form.CHAT
 
 
 def request_body(
     request: CompletionRequest,
     *,
     model: str,
-    mode: str,
-    tokens: bool,
+    form: Form,
+    dialect: Dialect,
     extra: Mapping[str, Any],
-) -> tuple[str, dict[str, Any]]:
-    """The route and the body of one request.
+) -> dict[str, Any]:
+    """The body of one request.
 
     Args:
         request: The turn.
         model: Name of the model.
-        mode: ``auto``, ``chat`` or ``completions``; auto continues a prompt where there is one.
-        tokens: Ask for token ids and log-probabilities, as vLLM names them.
+        form: Which part of the request is continued.
+        dialect: How tokens are asked for.
         extra: Fields of every body; the request's own sampling fields win over them.
 
     Returns:
-        The route below the base URL, and the body as a fresh dict.
-
-    Raises:
-        ConfigError: Completions are asked for and the request has no prompt.
+        The body as a fresh dict.
     """
-    prompt: Any = request.prompt
-    if request.prompt_ids is not None:
-        prompt = _id_list(request.prompt_ids)
+    if dialect.route == "/generate":
+        return _generate_body(request, extra)
     body: dict[str, Any] = {"model": model}
-    if mode == "chat" or (mode == "auto" and prompt is None):
-        route = CHAT
+    if form is Form.CHAT:
         body["messages"] = request.messages
         if not request.messages and request.prompt is not None:
             body["messages"] = [{"role": "user", "content": request.prompt}]
-    elif prompt is None:
-        raise ConfigError(
-            "mode='completions' needs a request with a prompt or prompt_ids, and this one has only "
-            "messages: use mode='chat' or 'auto', or an environment with message_type='completion'"
-        )
+    elif form is Form.PROMPT:
+        body["prompt"] = request.prompt
     else:
-        route = COMPLETIONS
-        body["prompt"] = prompt
-    if tokens:
-        body["return_token_ids"] = True
-        if route is CHAT:
-            body["logprobs"], body["top_logprobs"] = True, 0
-        else:
-            body["logprobs"] = 0
+        body["prompt"] = _id_list(request.prompt_ids)
+    body.update(dialect.fields)
     if extra:
         body.update(extra)
-    _add_sampling(body, request)
-    return route, body
+    _add_sampling(body, request, tools=form is Form.CHAT)
+    return body
+
+
+def _generate_body(request: CompletionRequest, extra: Mapping[str, Any]) -> dict[str, Any]:
+    """SGLang's own protocol: sampling stands in an object of its own, under other names."""
+    sampling: dict[str, Any] = dict(extra)
+    _add_sampling(sampling, request, tools=False)
+    for ours, theirs in (("max_tokens", "max_new_tokens"), ("seed", "sampling_seed")):
+        if ours in sampling:
+            sampling[theirs] = sampling.pop(ours)
+    return {
+        "input_ids": _id_list(request.prompt_ids),
+        "sampling_params": sampling,
+        "return_logprob": True,
+    }
 
 
 def _id_list(ids: Any) -> list[int]:
     return ids.tolist() if hasattr(ids, "tolist") else [int(token) for token in ids]
 
 
-def _add_sampling(body: dict[str, Any], request: CompletionRequest) -> None:
+def _add_sampling(body: dict[str, Any], request: CompletionRequest, *, tools: bool) -> None:
     sampling = request.sampling
     if sampling.temperature is not None:
         body["temperature"] = sampling.temperature
@@ -89,7 +108,7 @@ def _add_sampling(body: dict[str, Any], request: CompletionRequest) -> None:
         body["stop"] = sampling.stop
     if request.seed is not None:
         body["seed"] = request.seed
-    if request.tools:
+    if tools and request.tools:
         body["tools"] = request.tools
     if sampling.extra:
         body.update(sampling.extra)

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import NoReturn
 
 from textgym.errors import PolicyError, ProviderFailed, ProviderUnreachable
+from textgym.policies.capture import Capture
 from textgym.policies.deadlines import Deadline, Deadlines
 from textgym.policies.endpoints import shown_url
 from textgym.policies.fleet import Fleet, Server
@@ -51,11 +52,13 @@ class Delivery:
         fleet: The servers.
         transport: What carries a request to them.
         terms: Patience.
+        capture: Finds out what the servers tell about tokens.
     """
 
-    def __init__(self, fleet: Fleet, transport: Transport, terms: Terms) -> None:
+    def __init__(self, fleet: Fleet, transport: Transport, terms: Terms, capture: Capture) -> None:
         self.fleet = fleet
         self.transport = transport
+        self.capture = capture
         self._terms = terms
         self._loop = asyncio.get_running_loop()
         self._deadlines = Deadlines(terms.timeout)
@@ -66,6 +69,7 @@ class Delivery:
 
     async def aclose(self) -> None:
         """Close the connections."""
+        self.capture.close()
         self._deadlines.close()
         await self.transport.aclose()
 

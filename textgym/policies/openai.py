@@ -17,10 +17,12 @@ import asyncio
 import math
 import threading
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Literal, Self
 
-from textgym.errors import ConfigError
-from textgym.policies.bodies import encode_body, request_body
+from textgym.errors import ConfigError, ProviderFailed
+from textgym.policies.bodies import encode_body, form_of, request_body
+from textgym.policies.capture import PLAIN, Capture, CaptureLevel, Dialect, Form, probe_request
 from textgym.policies.delivery import Delivery, Terms
 from textgym.policies.endpoints import OPENAI, api_key_of, base_urls_of, shown_url
 from textgym.policies.fleet import Fleet
@@ -68,7 +70,10 @@ class OpenAIPolicy:
         max_connections: Most connections of one loop, if the limit on open files allows as many;
             further requests wait for one.
         headers: Further HTTP headers.
-        tokens: Ask for token ids and log-probabilities (vLLM's ``return_token_ids``, ``logprobs``).
+        tokens: Ask for token ids and log-probabilities, in whichever dialect the server speaks; it is asked for
+            one token first, once. Where it tells none, a warning says so and completions have None there.
+            Requests with ``prompt_ids`` ask for them in any case, and fall back to text where the server
+            does not continue token ids.
         include_reasoning: Whether reasoning that the server reports apart belongs to the action;
             then it stands in ``<think>`` tags before the text. Tags inside the text stay there.
         extra_body: Further fields of every request body; a request's own sampling wins over them.
@@ -137,6 +142,7 @@ class OpenAIPolicy:
             include_reasoning=include_reasoning,
             secret=self._api_key,
         )
+        self._known: dict[Form, tuple[Dialect | None, CaptureLevel]] = {}
         self._deliveries: dict[asyncio.AbstractEventLoop, Delivery] = {}
         self._lock = threading.Lock()
 
@@ -169,15 +175,68 @@ class OpenAIPolicy:
             ConfigError: The request cannot be written as JSON or has no prompt where one is needed.
         """
         delivery = self._deliveries.get(asyncio.get_running_loop()) or self._open()
-        route, body = request_body(
-            request, model=self.model, mode=self.mode, tokens=self.tokens, extra=self.extra_body
-        )
+        form = form_of(request, self.mode)
+        if not self.tokens and form is not Form.IDS:
+            return await self._ask(delivery, form, PLAIN[form], request)
+        if form in self._known:
+            form, dialect = await self._captured(delivery, form, request)
+            completion = await self._ask(delivery, form, dialect, request)
+        else:
+            completion, form = await self._first(delivery, form, request)
+        if form is Form.IDS and completion.prompt_token_ids is None:
+            return replace(completion, prompt_token_ids=request.prompt_ids)  # it continued what it was sent
+        return completion
+
+    async def _first(
+        self, delivery: Delivery, form: Form, request: CompletionRequest
+    ) -> tuple[Completion, Form]:
+        """Find out how to ask and ask, both before the deadline of one completion."""
+        seconds = self._terms.timeout
+        try:
+            async with asyncio.timeout(seconds) as limit:
+                form, dialect = await self._captured(delivery, form, request)
+                return await self._ask(delivery, form, dialect, request), form
+        except TimeoutError as error:
+            if not limit.expired():
+                raise
+            raise ProviderFailed(
+                f"model {self.model!r} at {self.base_urls[0]}: no complete reply within timeout={seconds:g} s, "
+                "the question how the server tells tokens included"
+            ) from error
+
+    async def _captured(
+        self, delivery: Delivery, form: Form, request: CompletionRequest
+    ) -> tuple[Form, Dialect]:
+        """In which form and dialect to send a request whose tokens are wanted."""
+        found = self._known.get(form)
+        if found is None:
+            probe = probe_request(request)
+            dialect = await delivery.capture.dialect(
+                form, lambda dialect: self._ask(delivery, form, dialect, probe)
+            )
+        else:
+            dialect = found[0]
+        if dialect is not None:
+            return form, dialect
+        other = Form.CHAT if request.messages or request.prompt is None else Form.PROMPT
+        return await self._captured(delivery, other, request)
+
+    async def _ask(
+        self, delivery: Delivery, form: Form, dialect: Dialect, request: CompletionRequest
+    ) -> Completion:
+        body = request_body(request, model=self.model, form=form, dialect=dialect, extra=self.extra_body)
         return await delivery.deliver(
-            route,
+            dialect.route,
             encode_body(body),
             group=request.group,
             max_tokens=request.sampling.max_tokens,
         )
+
+    @property
+    def capture_level(self) -> CaptureLevel | None:
+        """How much the servers tell about tokens, or None while they have not been asked."""
+        levels = [level for dialect, level in self._known.values() if dialect is not None]
+        return min(levels, key=list(CaptureLevel).index) if levels else None
 
     async def preflight(self) -> None:
         """Ask every server for its models, within 5 seconds in all.
@@ -241,7 +300,7 @@ class OpenAIPolicy:
         return self.__copy__()
 
     def _state(self) -> dict[str, Any]:
-        state = self.__dict__ | {"extra_body": dict(self.extra_body)}
+        state = self.__dict__ | {"extra_body": dict(self.extra_body), "_known": dict(self._known)}
         del state["_deliveries"], state["_lock"]
         return state
 
@@ -254,7 +313,8 @@ class OpenAIPolicy:
             transport = SdkTransport(self._client, self._terms.timeout, self._limits)
         slots = affordable_connections(self._limits.max_connections)
         fleet = Fleet(self._base_urls, self._retry_wait, slots)
-        delivery = Delivery(fleet, transport, self._terms)
+        source = f"model {self.model!r} at {', '.join(self.base_urls)}"
+        delivery = Delivery(fleet, transport, self._terms, Capture(self._known, source))
         with self._lock:
             for loop in [loop for loop in self._deliveries if loop.is_closed()]:
                 self._deliveries.pop(loop).transport.abandon()

@@ -25,7 +25,8 @@ class Policy(Protocol):
     The rollout engine also calls these, where a policy has them: ``async preflight()`` before the
     first episode (raises ``PolicyError`` when no request could succeed) and ``async aclose()`` after
     the last one. Where ``one_loop`` is true, ``textgym.rollout`` always plays in the same event loop.
-    ``name`` is the text that stands in records.
+    ``name`` is the text that stands in records. A policy that samples from token ids may have a ``template``
+    (a ``ChatTemplate``), with which the engine then renders for it.
     """
 
     async def complete(self, request: CompletionRequest) -> Completion:

@@ -58,6 +58,8 @@ def parse_reply(
         raise ProviderFailed(f"the reply is no JSON: {excerpt(body, secret)}") from error
     if type(document) is not dict:
         raise ProviderFailed(f"the reply is no JSON object: {excerpt(body, secret)}")
+    if "meta_info" in document and "choices" not in document:
+        document = _from_generate(document, source)
     choices = document.get("choices")
     if type(choices) is not list or not choices:
         _no_choices(document, body, source, secret)
@@ -91,6 +93,20 @@ def parse_reply(
         ),
         usage=_usage(document.get("usage")),
     )
+
+
+def _from_generate(document: dict[str, Any], source: str) -> dict[str, Any]:
+    """A reply of SGLang's ``/generate`` in the shape of a text completion."""
+    meta = document["meta_info"]
+    if type(meta) is not dict:
+        _wrong(source, "meta_info", meta, "an object")
+    reason = meta.get("finish_reason")
+    choice = {
+        "text": document.get("text"),
+        "meta_info": meta,
+        "finish_reason": reason.get("type") if type(reason) is dict else reason,
+    }
+    return {"choices": [choice], "usage": meta}
 
 
 def _no_choices(document: dict[str, Any], body: bytes, source: str, secret: str | None) -> NoReturn:
@@ -169,6 +185,9 @@ def _tokens(document: dict[str, Any], choice: dict[str, Any], source: str) -> tu
     prompt = document.get("prompt_token_ids")
     if prompt is None:
         prompt = choice.get("prompt_token_ids")
+    meta = choice.get("meta_info")
+    if ids is None and type(meta) is dict and meta.get("output_token_logprobs") is not None:
+        ids, table = _pairs(meta["output_token_logprobs"], source)
     if ids is None and table is None and prompt is None:
         return None, None, None
     token_ids = None if ids is None else _ids(ids, "choices[0].token_ids", source)
@@ -181,6 +200,14 @@ def _tokens(document: dict[str, Any], choice: dict[str, Any], source: str) -> tu
             status=200,
         )
     return token_ids, logprobs, prompt_ids
+
+
+def _pairs(rows: Any, source: str) -> tuple[list[Any], dict[str, Any]]:
+    """SGLang's rows of (log-probability, id, text) as ids and a table of log-probabilities."""
+    try:
+        return [row[1] for row in rows], {"token_logprobs": [row[0] for row in rows]}
+    except (TypeError, LookupError):
+        _wrong(source, "meta_info.output_token_logprobs", rows, "a list of (logprob, id) rows")
 
 
 def _ids(values: Any, field: str, source: str) -> Any:

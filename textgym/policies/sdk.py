@@ -14,9 +14,14 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from textgym.errors import MalformedResponse, PolicyError, ProviderFailed, ProviderUnreachable
+from textgym.errors import (
+    MalformedResponse,
+    PolicyError,
+    ProviderFailed,
+    ProviderRejected,
+    ProviderUnreachable,
+)
 from textgym.jsontext import dumps, loads
-from textgym.policies.bodies import CHAT
 from textgym.policies.refusals import excerpt
 from textgym.policies.transport import HttpLimits, Reply
 
@@ -83,13 +88,16 @@ class SdkTransport:
             ProviderUnreachable: No connection could be made.
             ProviderFailed: The connection broke or a timeout of the client struck.
             MalformedResponse: The body is longer than the cap.
+            ProviderRejected: The client has no method for the route.
             PolicyError: The client raised something else.
         """
+        if route.startswith("/"):
+            raise ProviderRejected(f"a client cannot ask for {route}: give base_url instead of client")
         fields = loads(body)
         given = {key: fields.pop(key) for key in _PARAMETERS & fields.keys()}
         if fields:
             given["extra_body"] = fields
-        resource = self._client.chat.completions if route == CHAT else self._client.completions
+        resource = self._client.completions if route == "completions" else self._client.chat.completions
         if self._real:
             resource, given["timeout"] = resource.with_raw_response, self._timeout
         reply = await self._call(resource.create, given)

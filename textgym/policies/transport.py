@@ -131,7 +131,7 @@ class HttpTransport:
 
         Args:
             base_url: The server.
-            route: Path below it, for instance ``chat/completions``.
+            route: Path below it, for instance ``chat/completions``, or below the server's root, ``/generate``.
             body: The JSON document.
 
         Returns:
@@ -186,6 +186,11 @@ class HttpTransport:
 
     def _url(self, base_url: str, route: str) -> URL:
         base = URL(base_url)
+        if route.startswith("/"):
+            base, route = (
+                URL(base_url.partition("?")[0].removesuffix("/v1")).with_query(base.query),
+                route[1:],
+            )
         url = (base / route).with_query(base.query)
         self._urls[base_url, route] = url
         return url

@@ -1,13 +1,14 @@
-"""Reward functions over text: the parsed answer against the gold answer.
+"""Reward functions over text: the parsed answer against the gold answer, and the form of all answers.
 
 Invariant: total on every string, linear time, and an answer that is missing earns 0.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
-__all__ = ["exact_match", "prefix_match"]
+__all__ = ["exact_match", "mean_format", "prefix_match"]
 
 
 def exact_match(completion: Any, answer: Any, parser: Any = None) -> float:
@@ -30,6 +31,19 @@ def exact_match(completion: Any, answer: Any, parser: Any = None) -> float:
         return 0.0
     found = str(found).strip()
     return float(bool(found) and found == str(answer).strip())
+
+
+def mean_format(completions: Sequence[str], parser: Any) -> float:
+    """How well all answers of an episode keep to the format, on average.
+
+    Args:
+        completions: The texts of the answers.
+        parser: Gives the ``format_score`` of one text.
+
+    Returns:
+        A number in [0, 1]; 0.0 where there was no answer.
+    """
+    return float(sum(map(parser.format_score, completions)) / max(len(completions), 1))
 
 
 def prefix_match(completion: str, answer: str) -> float:

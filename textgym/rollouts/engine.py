@@ -55,6 +55,7 @@ def rollout(
     max_concurrency: int = 256,
     sampling: Sampling | None = None,
     limits: Limits | None = None,
+    tokenizer: Any = None,
     out: Any = None,
     resume: bool = False,
     on_error: str = "record",
@@ -75,6 +76,10 @@ def rollout(
         max_concurrency: Most episodes at a time, and so most requests in flight.
         sampling: How to sample.
         limits: Outside limits of an episode.
+        tokenizer: The tokenizer of the model (a Hugging Face one, a ``ChatTemplate`` or a renderer): prompts
+            are then rendered here, once, and every later turn only appends, so that ``tokens`` of the
+            trajectories is exact by construction. The policy has to take ``prompt_ids`` and tell its ids.
+            None takes the policy's own ``template``, where it has one (``TransformersPolicy``).
         out: A run directory to write while running, or None.
         resume: Go on with ``out``: play only what it still owes.
         on_error: ``"record"`` keeps a failed episode as a trajectory with ``error``; ``"raise"`` stops.
@@ -107,6 +112,7 @@ def rollout(
         max_concurrency=max_concurrency,
         sampling=sampling,
         limits=limits,
+        tokenizer=tokenizer,
         out=out,
         resume=resume,
         on_error=on_error,
@@ -165,6 +171,7 @@ class Rollout:
         max_concurrency: int = 256,
         sampling: Sampling | None = None,
         limits: Limits | None = None,
+        tokenizer: Any = None,
         out: Any = None,
         resume: bool = False,
         on_error: str = "record",
@@ -189,6 +196,7 @@ class Rollout:
             options=options,
             sampling=sampling if sampling is not None else Sampling(),
             limits=limits if limits is not None else Limits(),
+            tokenizer=tokenizer,
         )
         self.max_concurrency = max_concurrency
         self._out, self._resume = out, resume
@@ -312,11 +320,13 @@ class Rollout:
                     return
                 if env is None:
                     env = self._take()
-                trajectory = await run_episode(env, self.policy, task, plan.sampling, plan.limits)
+                trajectory = await run_episode(
+                    env, self.policy, task, plan.sampling, plan.limits, plan.template
+                )
                 await self._finish(trajectory, env)
                 failed = trajectory.error
                 if failed is not None and failed.boundary is not Boundary.POLICY:
-                    _close(env)  # whatever broke may have left it half-way: start over with a new one
+                    await _close(env)  # whatever broke may have left it half-way: start over with a new one
                     env = None
                 self._since_pause += 1
                 if self._since_pause >= PAUSE:  # a policy that never waits must not shut out everybody else
@@ -328,7 +338,7 @@ class Rollout:
             raise
         finally:
             if env is not None:
-                _close(env)
+                await _close(env)
 
     def _take(self) -> Any:
         try:
@@ -395,8 +405,14 @@ class Rollout:
             )
 
 
-def _close(env: Any) -> None:
+async def _close(env: Any) -> None:
+    """Close an environment without holding up the others while its sessions end."""
     try:
-        env.close()
+        aclose = getattr(env.unwrapped, "aclose", None)
+        try:
+            if aclose is not None:
+                await aclose()
+        finally:
+            env.close()
     except Exception:
         log.warning("closing %s failed", env, exc_info=True)

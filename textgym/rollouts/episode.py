@@ -30,8 +30,9 @@ from textgym.jsontext import dumps
 from textgym.policies.policy import Policy, as_completion
 from textgym.rollouts.limits import Limits, Spent
 from textgym.rollouts.stepping import areset, astep, atruncate
+from textgym.rollouts.token_prompts import TokenPrompts
 from textgym.rollouts.trajectory import Boundary, Failure, Step, Trajectory
-from textgym.tokens import TokenStream
+from textgym.tokens import ChatTemplate, TokenStream
 from textgym.types import Completion, CompletionRequest, Message, Sampling, StopReason
 
 __all__ = ["EpisodeTask", "action_text", "judged", "run_episode"]
@@ -67,7 +68,12 @@ class EpisodeTask:
 
 
 async def run_episode(
-    env: gym.Env[Any, Any], policy: Policy, task: EpisodeTask, sampling: Sampling, limits: Limits
+    env: gym.Env[Any, Any],
+    policy: Policy,
+    task: EpisodeTask,
+    sampling: Sampling,
+    limits: Limits,
+    template: ChatTemplate | None = None,
 ) -> Trajectory:
     """Run one episode to its end.
 
@@ -77,6 +83,7 @@ async def run_episode(
         task: Which episode.
         sampling: How to sample.
         limits: Outside limits.
+        template: Renders the ids that the policy is to continue; None where its server renders.
 
     Returns:
         The trajectory; if something broke, one with ``error`` and no reward.
@@ -85,7 +92,7 @@ async def run_episode(
         AuthenticationFailed: The model server refuses the key.
         ConfigError: Something is configured wrongly, which every episode would meet.
     """
-    episode = _Episode(env, policy, task, sampling, limits)
+    episode = _Episode(env, policy, task, sampling, limits, template)
     try:
         await episode.play()
         return episode.record()
@@ -106,8 +113,8 @@ def action_text(completion: Completion) -> str:
     if not completion.tool_calls:
         return completion.text
     calls = [
-        f'<tool_call>{{"name": {dumps(call.name).decode()}, "arguments": {call.arguments or "{}"}}}'
-        "</tool_call>"
+        f'<tool_call>{{"name": {dumps(call.name).decode()}, "arguments": '
+        f"{call.arguments if call.arguments.strip() else '{}'}}}</tool_call>"
         for call in completion.tool_calls
     ]
     return "\n".join([completion.text, *calls] if completion.text else calls)
@@ -122,6 +129,7 @@ class _Episode:
     task: EpisodeTask
     sampling: Sampling
     limits: Limits
+    template: ChatTemplate | None
     boundary: Boundary = Boundary.ENV
     started: float = field(default_factory=time.monotonic)
     messages: list[Message] = field(default_factory=list)
@@ -132,6 +140,8 @@ class _Episode:
     spent: Spent = field(default_factory=Spent)
     tokens: TokenStream | None = None
     tokens_known: bool = True
+    token_prompts: TokenPrompts | None = None
+    asked_ids: Any = None
     rewards: dict[str, float] = field(default_factory=dict)
     metrics: dict[str, float] = field(default_factory=dict)
     example_id: str = ""
@@ -149,6 +159,8 @@ class _Episode:
         self.example_id = str(info.get("example_id", ""))
         self.tools = info.get("tools")
         self._hear(observation, info)
+        if self.template is not None:
+            self._begin_tokens(self.template)
         while True:
             self.spent.seconds = time.monotonic() - self.started
             reason = self.limits.reached(self.spent)
@@ -212,6 +224,10 @@ class _Episode:
 
     async def _turn(self, observation: str) -> StopReason | None:
         """Ask the policy once; a reason if it could not even be asked within the limits."""
+        if self.token_prompts is not None:
+            self.asked_ids = self.token_prompts.ids(self.tokens, self.messages, self.prompt, self.tools)
+            if self.limits.context_tokens is not None and len(self.asked_ids) >= self.limits.context_tokens:
+                return StopReason.CONTEXT_TOKENS
         self.boundary = Boundary.POLICY
         began = time.monotonic()
         request = self._request(observation)
@@ -234,17 +250,16 @@ class _Episode:
 
     def _request(self, observation: str) -> CompletionRequest:
         task, turn = self.task, self.spent.turns
-        sampling = self.sampling
-        if self.limits.completion_tokens is not None:
-            left = self.limits.completion_tokens - self.spent.completion_tokens
-            if sampling.max_tokens is None or sampling.max_tokens > left:
-                sampling = replace(sampling, max_tokens=left)
+        sampling, left = self.sampling, self._left()
+        if left is not None and (sampling.max_tokens is None or sampling.max_tokens > left):
+            sampling = replace(sampling, max_tokens=left)
         seed = seeding.mix(task.sampling_seed, turn) >> (seeding.SEED_BITS - SAMPLING_SEED_BITS)
         return CompletionRequest(
             messages=list(self.messages),
             observation=observation,
             prompt=self.prompt,
             tools=self.tools,
+            prompt_ids=self.asked_ids,
             sampling=sampling,
             seed=seed,
             group=task.group_key,
@@ -252,6 +267,25 @@ class _Episode:
             turn=turn,
             env=self.env,
         )
+
+    def _left(self) -> int | None:
+        """Most tokens that the next answer may have by the caller's limits, or None."""
+        left, room = self.limits.completion_tokens, self.limits.context_tokens
+        if left is not None:
+            left -= self.spent.completion_tokens
+        if room is not None and self.asked_ids is not None:
+            room -= len(self.asked_ids)
+            left = room if left is None else min(left, room)
+        return left
+
+    def _begin_tokens(self, template: ChatTemplate) -> None:
+        if self.tools and template.bridges.tool and self.limits.turns != 1:
+            raise ConfigError(
+                f"{self.task.env_id} has tools, and the chat template of the tokenizer cannot put a tool message "
+                f"after an answer: {template.bridges.tool} (another tokenizer or chat_template would do, "
+                "limits=Limits(turns=1), or no tokenizer)"
+            )
+        self.token_prompts = TokenPrompts(template)
 
     def _said(self, observation: str, completion: Completion, latency: float) -> None:
         action = action_text(completion)
@@ -269,7 +303,10 @@ class _Episode:
             sampled = len(completion.token_ids)
         spent.turns += 1
         spent.completion_tokens += sampled or 0
-        spent.context_tokens = (usage.prompt_tokens or 0) + (sampled or 0)
+        read = usage.prompt_tokens
+        if read is None and completion.prompt_token_ids is not None:
+            read = len(completion.prompt_token_ids)
+        spent.context_tokens = (read or 0) + (sampled or 0)
         spent.total_tokens += spent.context_tokens
         if completion.reasoning is not None:
             self.reasoning[len(self.messages)] = completion.reasoning
@@ -279,6 +316,8 @@ class _Episode:
         self.messages.append({"role": "assistant", "content": action})
         if self.prompt is not None:
             self.prompt += action
+        if self.token_prompts is not None:
+            self.token_prompts.said(len(self.messages), self.prompt, completion.tool_calls)
         self.steps.append(step)
 
     def _record_tokens(self, step: Step, completion: Completion) -> None:
@@ -286,13 +325,16 @@ class _Episode:
             return
         if completion.token_ids is None or completion.prompt_token_ids is None:
             self.tokens_known, self.tokens = False, None  # half a record would be a wrong one
+            self.token_prompts = self.asked_ids = None
             for earlier in self.steps:
                 earlier.prompt_end = earlier.completion_end = None
             return
         if self.tokens is None:
             self.tokens = TokenStream()
         try:
-            self.tokens.observe(completion.prompt_token_ids, completion.token_ids, completion.logprobs)
+            self.tokens.observe(
+                completion.prompt_token_ids, completion.token_ids, completion.logprobs, asked=self.asked_ids
+            )
         except ValueError as error:
             raise PolicyError(f"the policy's tokens cannot be recorded: {error}") from error
         span = self.tokens.steps[-1]
@@ -302,6 +344,9 @@ class _Episode:
         parts = "(observation, reward, terminated, truncated, info)"
         observation, reward, terminated, truncated, info = self._parts("step", transition, parts, 5)
         step.terminated, step.truncated = bool(terminated), bool(truncated)
+        said = info.get("assistant_message")
+        if isinstance(said, dict):  # with native tool calls and the ids that the environment's answers name
+            self.messages[self.sampled[-1]] = said
         self._earn(step, reward, info)
         return observation, info
 

@@ -47,7 +47,7 @@ class Limits:
     total_tokens: int | None = None
     """Most prompt plus sampled tokens over all calls."""
     context_tokens: int | None = None
-    """Longest conversation, in tokens."""
+    """Longest conversation, in tokens. With a tokenizer, ``max_tokens`` is lowered to what is left of it."""
     seconds: float | None = None
     """Longest wall time; a completion that is under way at that moment is given up."""
 

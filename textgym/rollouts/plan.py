@@ -22,6 +22,7 @@ from textgym.errors import ConfigError
 from textgym.policies.policy import policy_name
 from textgym.rollouts.episode import EpisodeTask
 from textgym.rollouts.limits import Limits
+from textgym.tokens import ChatTemplate
 from textgym.types import Sampling
 
 __all__ = ["EnvLike", "EnvSource", "Plan", "group_seed"]
@@ -125,6 +126,8 @@ class Plan:
     """Name of the policy."""
     asked: dict[str, Any]
     """What else the policy says of itself that decides what it answers."""
+    template: ChatTemplate | None
+    """Renders the ids that the policy is to continue; None where its server renders."""
 
     @classmethod
     def resolve(
@@ -139,6 +142,7 @@ class Plan:
         options: Mapping[str, Any] | None,
         sampling: Sampling,
         limits: Limits,
+        tokenizer: Any = None,
     ) -> Plan:
         """Check everything and fill in what follows from the environment.
 
@@ -167,6 +171,7 @@ class Plan:
             )
         if isinstance(seeds, tuple) and len(seeds) != num_examples:
             raise ConfigError(f"seed lists {len(seeds)} seeds for {num_examples} examples: give one each")
+        template = _template(tokenizer, policy, source, limits)
         return cls(
             source=source,
             num_groups=int(num_examples),
@@ -177,6 +182,7 @@ class Plan:
             limits=limits,
             policy=policy_name(policy),
             asked=_asked(policy),
+            template=template,
         )
 
     @property
@@ -203,6 +209,7 @@ class Plan:
             "options": self.options,
             "sampling": self.sampling.to_dict(),
             "limits": self.limits.to_dict(),
+            **({"tokens": self.template.describe()} if self.template is not None else {}),
         }
         plain: dict[str, Any] = _plain(config)
         return plain
@@ -235,6 +242,27 @@ class Plan:
         if index is not None:
             options = {**(options or {}), "index": index}
         return group_seed(self.seed, group), options
+
+
+def _template(tokenizer: Any, policy: Any, source: EnvSource, limits: Limits) -> ChatTemplate | None:
+    """The chat template to render with: that of the tokenizer, or the policy's own if it can do what is needed."""
+    own = getattr(policy, "template", None) if tokenizer is None else None
+    if tokenizer is None and not isinstance(own, ChatTemplate):
+        return None
+    template = own if isinstance(own, ChatTemplate) else ChatTemplate.of(tokenizer)
+    inner: Any = source.prototype.unwrapped
+    if own is not None:
+        native = getattr(inner, "protocol", None) == "native"
+        return None if template.bridges.user or (native and template.bridges.tool) else template
+    bounds = (limits.turns, getattr(inner, "max_turns", None))
+    single = 1 in bounds or getattr(inner, "max_retries", None) == 0
+    if template.bridges.user and not single:
+        raise ConfigError(
+            f"{source.name} may take several turns, and the chat template of the tokenizer cannot put a user "
+            f"message after an answer: {template.bridges.user} (another tokenizer or chat_template would do, "
+            "limits=Limits(turns=1), or no tokenizer)"
+        )
+    return template
 
 
 def _asked(policy: Any) -> dict[str, Any]:

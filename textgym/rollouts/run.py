@@ -14,6 +14,7 @@ from typing import Any, overload
 
 from textgym.rollouts.statistics import PassAtK, clustered_mean, pass_at_k
 from textgym.rollouts.trajectory import Trajectory
+from textgym.tokens import TokenStream
 from textgym.types import Usage
 
 __all__ = ["Group", "Run", "Summary"]
@@ -81,6 +82,12 @@ class Summary:
     """How the completions ended."""
     usage: Usage
     """Tokens of all calls, as far as servers told."""
+    capture: dict[str, int]
+    """Valid episodes by what is known of their tokens: ``tokens``, ``tokens without logprobs``, ``text``."""
+    forks: int
+    """Segments that were begun because a prompt did not continue the one before."""
+    drifts: int
+    """Calls in which the engine conditioned on other ids than it had been asked to continue."""
     seconds: float | None
     """Wall time of the run, if known."""
 
@@ -104,6 +111,9 @@ class Summary:
             "stop_reasons": self.stop_reasons,
             "finish_reasons": self.finish_reasons,
             "usage": self.usage.to_dict(),
+            "capture": self.capture,
+            "forks": self.forks,
+            "drifts": self.drifts,
             "seconds": self.seconds,
         }
 
@@ -128,6 +138,8 @@ class Summary:
         if set(self.finish_reasons) - {"stop"}:
             rows.append(("answers", _pairs(self.finish_reasons)))
         rows.append(("tokens", _tokens(self.usage)))
+        if set(self.capture) - {"text"}:
+            rows.append(("capture", f"{_pairs(self.capture)}; forks {self.forks}, drifts {self.drifts}"))
         if self.seconds is not None:
             rows.append(("time", f"{self.seconds:.1f} s"))
         rows += [("error", f"{count} x {what}") for what, count in self.errors.items()]
@@ -207,6 +219,9 @@ class Run(Sequence[Trajectory]):
             stop_reasons=_count(t.stop_reason.value for t in valid),
             finish_reasons=_count(s.finish_reason.value for t in valid for s in t.steps),
             usage=usage,
+            capture=_count(_capture(t.tokens) for t in valid),
+            forks=sum(t.tokens.forks for t in valid if t.tokens is not None),
+            drifts=sum(t.tokens.drifts for t in valid if t.tokens is not None),
             seconds=self.seconds,
         )
 
@@ -256,6 +271,12 @@ class Run(Sequence[Trajectory]):
 
     def __repr__(self) -> str:
         return f"<Run of {len(self)} episodes, {len(self.errors)} errors>"
+
+
+def _capture(tokens: TokenStream | None) -> str:
+    if tokens is None:
+        return "text"
+    return "tokens" if tokens.has_logprobs else "tokens without logprobs"
 
 
 def _count(names: Iterable[str]) -> dict[str, int]:

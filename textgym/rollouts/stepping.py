@@ -19,13 +19,14 @@ from gymnasium.wrappers import OrderEnforcing, PassiveEnvChecker
 
 from textgym.types import StopReason, Transition
 
-__all__ = ["areset", "astep", "atruncate", "is_blocking", "threads", "truncatable"]
+__all__ = ["areset", "astep", "atruncate", "is_blocking", "past_watchers", "threads", "truncatable"]
 
 _threads: ContextVar[Executor | None] = ContextVar("textgym_threads", default=None)
 _WATCHERS = (PassiveEnvChecker, OrderEnforcing)
 
 
-def _past_watchers(env: Any) -> Any:
+def past_watchers(env: Any) -> Any:
+    """The environment within the wrappers of ``gym.make`` that only watch."""
     while isinstance(env, _WATCHERS):
         env = env.env
     return env
@@ -35,7 +36,7 @@ async def areset(
     env: gym.Env[Any, Any], *, seed: int | None = None, options: dict[str, Any] | None = None
 ) -> tuple[Any, dict[str, Any]]:
     """Await ``env.reset``; arguments and errors are those of ``reset``."""
-    inner = _past_watchers(env)
+    inner = past_watchers(env)
     method = getattr(inner, "areset", None)
     if method is None or inner.metadata.get("blocking"):
         begun: tuple[Any, dict[str, Any]] = await _in_thread(lambda: env.reset(seed=seed, options=options))
@@ -50,7 +51,7 @@ async def areset(
 
 async def astep(env: gym.Env[Any, Any], action: Any) -> Transition:
     """Await ``env.step``; arguments, result and errors are those of ``step``."""
-    inner = _past_watchers(env)
+    inner = past_watchers(env)
     method = getattr(inner, "astep", None)
     if method is None or inner.metadata.get("blocking"):
         transition: Any = await _in_thread(lambda: env.step(action))
@@ -103,5 +104,5 @@ def is_blocking(env: Any) -> bool:
 
     True for what has no ``astep`` (whatever is not textgym's) and where ``metadata["blocking"]`` says so.
     """
-    inner = _past_watchers(env)
+    inner = past_watchers(env)
     return not hasattr(inner, "astep") or bool(inner.metadata.get("blocking"))

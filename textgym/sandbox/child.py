@@ -257,6 +257,12 @@ class Child:
 
 
 def _outcome(report: dict[str, Any]) -> CallOutcome:
+    value = report.get("value")
     if report.get("ok") is True:
-        return CallOutcome(ok=True, value=report.get("value"))
-    return CallOutcome(ok=False, error=str(report.get("error", ""))[-_ECHOED:])
+        try:
+            json.dumps(value, ensure_ascii=False).encode()  # forged reports may hold halves of characters
+        except (ValueError, RecursionError):
+            return CallOutcome(ok=False, error="the result is no JSON value")
+        return CallOutcome(ok=True, value=value)
+    error = str(report.get("error", ""))[-_ECHOED:]
+    return CallOutcome(ok=False, error=error.encode("utf-8", "replace").decode())

@@ -21,7 +21,7 @@ from textgym.errors import SandboxUnavailable
 from textgym.sandbox.backend import Backend
 from textgym.sandbox.child import Child, State
 from textgym.sandbox.job import Job
-from textgym.sandbox.result import SandboxResult, SandboxStatus
+from textgym.sandbox.result import NAMES_ARE_GONE, SandboxResult, SandboxStatus
 from textgym.sandbox.settings import Settings
 from textgym.sandbox.zygote_process import ZygoteProcess
 
@@ -357,7 +357,7 @@ class Pool:
                 result = replace(result, stderr=lost + result.stderr)
                 session.lost = ""
             if session.child is None:
-                result = replace(result, stderr=result.stderr + "[the session's names are gone with it]\n")
+                result = replace(result, stderr=result.stderr + NAMES_ARE_GONE)
         job.succeed(result)
         self._release(job)
 

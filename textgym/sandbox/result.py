@@ -10,7 +10,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-__all__ = ["CallOutcome", "SandboxResult", "SandboxStatus"]
+__all__ = ["NAMES_ARE_GONE", "CallOutcome", "SandboxResult", "SandboxStatus"]
+
+NAMES_ARE_GONE = "[the session's names are gone with it]\n"
+"""Ends the standard error of a run that ended its session's process."""
 
 
 class SandboxStatus(StrEnum):

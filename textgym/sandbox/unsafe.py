@@ -17,13 +17,13 @@ import threading
 import time
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import IO, Any
 
 from textgym.errors import SandboxUnavailable
 from textgym.sandbox.job import Job
 from textgym.sandbox.program import BARE_ARGUMENTS, ENVIRONMENT, program
-from textgym.sandbox.result import CallOutcome, SandboxResult, SandboxStatus
+from textgym.sandbox.result import NAMES_ARE_GONE, CallOutcome, SandboxResult, SandboxStatus
 from textgym.sandbox.settings import Settings
 
 __all__ = ["UnsafePool"]
@@ -314,4 +314,5 @@ class UnsafePool:
                 del self._running[job]
         if session is not None and not lives:
             session.process = None
+            result = replace(result, stderr=result.stderr + NAMES_ARE_GONE)
         return result

@@ -10,9 +10,16 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from textgym.testing.conformance import CheckReport, RuleResult, RuleStatus, check_text_env
+    from textgym.testing.conformance import (
+        CheckReport,
+        RuleResult,
+        RuleStatus,
+        check_text_env,
+        check_vector_env,
+    )
     from textgym.testing.faulty_env import Fault, FaultyEnv, RawFaultyEnv
     from textgym.testing.mock_server import MockModelServer
+    from textgym.testing.toy_tokenizer import ToyTokenizer
 
 __all__ = [
     "CheckReport",
@@ -22,7 +29,9 @@ __all__ = [
     "RawFaultyEnv",
     "RuleResult",
     "RuleStatus",
+    "ToyTokenizer",
     "check_text_env",
+    "check_vector_env",
 ]
 
 _HOMES = {
@@ -33,7 +42,9 @@ _HOMES = {
     "RawFaultyEnv": "textgym.testing.faulty_env",
     "RuleResult": "textgym.testing.conformance",
     "RuleStatus": "textgym.testing.conformance",
+    "ToyTokenizer": "textgym.testing.toy_tokenizer",
     "check_text_env": "textgym.testing.conformance",
+    "check_vector_env": "textgym.testing.conformance",
 }
 """Public name -> module that defines it."""
 

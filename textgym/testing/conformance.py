@@ -1,4 +1,4 @@
-"""``check_text_env``: prove that an environment keeps every promise of the contract, or name the broken ones.
+"""``check_text_env`` and ``check_vector_env``: prove that an environment keeps every promise, or name the broken.
 
 Works on any ``gymnasium.Env``, textgym's or not, by id or by factory; imports no test framework. The rules
 themselves are in ``textgym/testing/rules``, a function each.
@@ -17,20 +17,23 @@ import time
 import traceback
 import warnings
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
 import gymnasium as gym
+from gymnasium.vector import VectorEnv
 
 from textgym.errors import CheckFailed, ConfigError
 from textgym.testing.rules.catalogue import RULES
 from textgym.testing.rules.deadline import Overdue, deadline
 from textgym.testing.rules.rule import Broken, Rule, Untested, Waived
 from textgym.testing.rules.subject import Subject, has
+from textgym.testing.rules.vector_envs import VECTOR_RULES
+from textgym.testing.rules.vector_subject import VectorSubject
 
-__all__ = ["CheckReport", "RuleResult", "RuleStatus", "check_text_env"]
+__all__ = ["CheckReport", "RuleResult", "RuleStatus", "check_text_env", "check_vector_env"]
 
 PATIENCE = 60.0
 """Seconds after which a rule that hangs is given up."""
@@ -155,15 +158,51 @@ def check_text_env(
     """
     if isinstance(seeds, bool) or not isinstance(seeds, int) or seeds < 1:
         raise ConfigError(f"seeds is {seeds!r}: it must be a whole number of at least 1")
-    rules = _chosen(only)
-    began = time.perf_counter()
+    rules = _chosen(only, RULES)
     with _quiet():
-        subject = Subject(env, env_kwargs or {}, seeds, quick)
-        results: dict[str, RuleResult] = {}
-        for rule in rules:
-            results[rule.name] = _result(rule, subject, results)
-            with contextlib.suppress(Exception):
-                subject.release()
+        return _report(rules, Subject(env, env_kwargs or {}, seeds, quick), raise_on_failure)
+
+
+def check_vector_env(
+    make: Callable[[], VectorEnv[Any, Any, Any]],
+    *,
+    member: Callable[[], gym.Env[Any, Any]] | None = None,
+    raise_on_failure: bool = True,
+    only: Collection[str] | None = None,
+) -> CheckReport:
+    """Check that a vector environment keeps Gymnasium's contract, in the autoreset mode that it names.
+
+    Args:
+        make: Makes a new vector environment of two or more members at every call. Those of text are played with
+            plausible texts, others with samples of the action space.
+        member: Makes the environment that each member has to equal; without it those rules are untested.
+        raise_on_failure: Raise if a rule is broken; otherwise only report it.
+        only: Names of the rules to check, with those that they need; None checks all.
+
+    Returns:
+        The report.
+
+    Raises:
+        CheckFailed: A rule is broken. The message lists all broken rules; ``rule`` is the first.
+        ConfigError: An argument is unusable.
+
+    Example:
+        >>> make = lambda: gym.make_vec("textgym/Echo-v0", num_envs=4, group_size=2)
+        >>> check_vector_env(make, member=lambda: gym.make("textgym/Echo-v0")).ok
+        True
+    """
+    rules = _chosen(only, VECTOR_RULES)
+    with _quiet():
+        return _report(rules, VectorSubject(make, member), raise_on_failure)
+
+
+def _report(rules: Sequence[Rule], subject: Subject | VectorSubject, raise_on_failure: bool) -> CheckReport:
+    began = time.perf_counter()
+    results: dict[str, RuleResult] = {}
+    for rule in rules:
+        results[rule.name] = _result(rule, subject, results)
+        with contextlib.suppress(Exception):
+            subject.release()
     report = CheckReport(
         env=subject.name,
         env_kwargs=subject.env_kwargs,
@@ -179,19 +218,19 @@ def check_text_env(
     return report
 
 
-def _chosen(only: Collection[str] | None) -> list[Rule]:
+def _chosen(only: Collection[str] | None, rules: Mapping[str, Rule]) -> list[Rule]:
     if only is None:
-        return list(RULES.values())
-    unknown = sorted(set(only) - set(RULES))
+        return list(rules.values())
+    unknown = sorted(set(only) - set(rules))
     if unknown:
-        raise ConfigError(f"only holds {unknown[0]!r}: the rules are {', '.join(RULES)}")
+        raise ConfigError(f"only holds {unknown[0]!r}: the rules are {', '.join(rules)}")
     wanted: set[str] = set()
     waiting = list(only)
     while waiting:
         name = waiting.pop()
         wanted.add(name)
-        waiting += RULES[name].needs
-    return [rule for name, rule in RULES.items() if name in wanted]
+        waiting += rules[name].needs
+    return [rule for name, rule in rules.items() if name in wanted]
 
 
 @contextlib.contextmanager
@@ -202,7 +241,7 @@ def _quiet() -> Iterator[None]:
         yield
 
 
-def _result(rule: Rule, subject: Subject, before: Mapping[str, RuleResult]) -> RuleResult:
+def _result(rule: Rule, subject: Subject | VectorSubject, before: Mapping[str, RuleResult]) -> RuleResult:
     try:
         reason = _obstacle(rule, subject, before)
         if reason is not None:
@@ -225,7 +264,7 @@ def _result(rule: Rule, subject: Subject, before: Mapping[str, RuleResult]) -> R
 
 
 def _obstacle(
-    rule: Rule, subject: Subject, before: Mapping[str, RuleResult]
+    rule: Rule, subject: Subject | VectorSubject, before: Mapping[str, RuleResult]
 ) -> tuple[RuleStatus, str] | None:
     """Why a rule is not even tried, or None."""
     for name in rule.needs:

@@ -4,8 +4,8 @@
         policy = textgym.OpenAIPolicy("any", base_url=server.base_url)
 
 It answers ``POST /v1/chat/completions``, ``POST /v1/completions``, ``GET /v1/models``,
-``GET /health`` and ``GET /stats``. Token ids and log-probabilities (vLLM's fields, where a request
-asks for them) come from ``textgym.testing.toy_tokens``. From a shell,
+``GET /health`` and ``GET /stats``, and as SGLang also ``POST /generate``. Token ids and log-probabilities
+(vLLM's fields, where a request asks for them) come from ``textgym.testing.toy_tokens``. From a shell,
 ``python -m textgym.testing.mock_server --answer "…"`` prints the base URL and serves until killed.
 
 Invariant: the same request bodies in the same order get the same replies, latency and chaos apart
@@ -23,9 +23,11 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from textgym.errors import ConfigError
 from textgym.jsontext import dumps, loads
 from textgym.testing.chaos import STATUSES, Chaos, ChaosPlan
 from textgym.testing.misconduct import misbehave
+from textgym.testing.mock_dialects import MOCK_DIALECTS, heard, said
 from textgym.testing.mock_replies import chat_document, plain_chat_reply, turn_of
 
 if TYPE_CHECKING:
@@ -40,6 +42,7 @@ Answer: TypeAlias = str | Sequence[str] | Callable[[dict[str, Any]], str | Mappi
 a text or the fields of the assistant message with overrides such as ``finish_reason``."""
 
 _READY_SECONDS = 10.0
+_ROUTES = {"/v1/chat/completions": "chat", "/v1/completions": "completions", "/generate": "generate"}
 
 
 class MockModelServer:
@@ -59,13 +62,14 @@ class MockModelServer:
             writes it as a date. None sends none (``429-date``: 1 second).
         huge_mb: Size of the ``huge`` replies, in MiB.
         slow_interval: Seconds between two bytes of ``slow-loris``.
+        dialect: How much the server tells about tokens: one of ``textgym.testing.mock_dialects.MOCK_DIALECTS``.
         model: Name listed by ``GET /v1/models``.
         host: Address to listen on.
         port: Port to listen on; 0 takes a free one.
         log_size: How many request bodies ``requests`` keeps.
 
     Raises:
-        ConfigError: A chaos mode is unknown.
+        ConfigError: A chaos mode or the dialect is unknown.
     """
 
     requests: deque[dict[str, Any]]
@@ -73,7 +77,7 @@ class MockModelServer:
     headers: deque[Mapping[str, str]]
     """The headers of those requests."""
     counters: Counter[str]
-    """Requests by route (``chat``, ``completions``, ``models``), ``requests`` in total,
+    """Requests by route (``chat``, ``completions``, ``generate``, ``models``), ``requests`` in total,
     ``cancelled`` (the client left first), ``status:<n>`` and ``chaos:<mode>``."""
     peak_in_flight: int
     """Most completions that were open at the same time."""
@@ -90,12 +94,16 @@ class MockModelServer:
         retry_after: float | None = None,
         huge_mb: float = 32.0,
         slow_interval: float = 0.3,
+        dialect: str = "vllm",
         model: str = "mock",
         host: str = "127.0.0.1",
         port: int = 0,
         log_size: int = 1000,
     ) -> None:
+        if dialect not in MOCK_DIALECTS:
+            raise ConfigError(f"dialect is {dialect!r}: it must be one of {', '.join(MOCK_DIALECTS)}")
         self.answer = answer
+        self.dialect = dialect
         self.latency = latency
         self.api_key = api_key
         self.chaos = Chaos(chaos, times=chaos_times, seed=seed)
@@ -199,8 +207,8 @@ class MockModelServer:
         if self.api_key is not None and request.headers.get("Authorization") != (f"Bearer {self.api_key}"):
             await request.content.read()
             return self.reply(*STATUSES["401"])
-        if request.method == "POST" and path in ("/v1/chat/completions", "/v1/completions"):
-            counters["chat" if path == "/v1/chat/completions" else "completions"] += 1
+        if request.method == "POST" and path in _ROUTES and (path != "/generate" or self.dialect == "sglang"):
+            counters[_ROUTES[path]] += 1
             self.in_flight += 1
             self.peak_in_flight = max(self.peak_in_flight, self.in_flight)
             try:
@@ -246,7 +254,10 @@ class MockModelServer:
             self.counters[f"chaos:{mode}"] += 1
             return await misbehave(self, request, body, index, mode)
         try:
-            return self.reply(200, self._payload(body, index))
+            if self.dialect == "vllm":
+                return self.reply(200, self._payload(body, index))
+            document = self.document(heard(self.dialect, request.path, body), index)
+            return self.reply(200, dumps(said(self.dialect, request.path, body, document)))
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             return self._refusal(400, f"the request is malformed: {error!r}")
 

@@ -131,6 +131,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--port", type=int, help="port to listen on (0: a free one)")
     parser.add_argument("--api-key", help="the key that clients have to send")
     parser.add_argument("--model", help="name listed by /v1/models")
+    parser.add_argument("--dialect", help="how tokens are told: vllm, sglang, openai or text")
     parser.add_argument("--chaos", help="a chaos mode, or JSON: a list or {mode: probability}")
     parser.add_argument("--chaos-times", type=int, help="only the first so many completions")
     parser.add_argument("--seed", type=int, help="fixes the draws of a chaos plan")

@@ -13,7 +13,15 @@ import numpy.typing as npt
 
 from textgym.errors import ConfigError
 
-__all__ = ["MISSING_LOGPROB", "FloatArray", "IdArray", "MaskArray", "logprob_array", "token_array"]
+__all__ = [
+    "MISSING_LOGPROB",
+    "FloatArray",
+    "IdArray",
+    "MaskArray",
+    "bad_logprobs",
+    "logprob_array",
+    "token_array",
+]
 
 IdArray: TypeAlias = npt.NDArray[np.int32]
 MaskArray: TypeAlias = npt.NDArray[np.uint8]
@@ -21,6 +29,8 @@ FloatArray: TypeAlias = npt.NDArray[np.float32]
 
 MISSING_LOGPROB = -9999.0
 """What vLLM writes where it has no log-probability; never a measured value."""
+ROUNDING = 1e-3
+"""How far (nats) the rounding of an engine may lift a log-probability above 0; the value is kept as it is."""
 _MAX_ID = 2**31 - 1
 
 
@@ -49,7 +59,7 @@ def logprob_array(logprobs: Any, length: int, field: str) -> FloatArray:
     """Log-probabilities as float32.
 
     Args:
-        logprobs: Sequence or array of ``length`` numbers, finite and at most 0 (nats).
+        logprobs: Sequence or array of ``length`` numbers (nats), finite and, but for rounding, at most 0.
         length: Number of sampled tokens that they belong to.
         field: Name of the argument, for the error.
 
@@ -68,7 +78,7 @@ def logprob_array(logprobs: Any, length: int, field: str) -> FloatArray:
         )
     with np.errstate(over="ignore"):
         values = array.astype(np.float32, copy=False)
-    bad = ~(np.isfinite(values) & (values <= 0)) | (values == MISSING_LOGPROB)
+    bad = bad_logprobs(values)
     if bad.any():
         raise _value_error(
             field,
@@ -78,6 +88,12 @@ def logprob_array(logprobs: Any, length: int, field: str) -> FloatArray:
             "are unknown",
         )
     return values
+
+
+def bad_logprobs(values: FloatArray) -> npt.NDArray[np.bool_]:
+    """Where an array holds what is no log-probability: not finite, above 0, or the mark of a missing one."""
+    bad: npt.NDArray[np.bool_] = ~(np.isfinite(values) & (values <= ROUNDING)) | (values == MISSING_LOGPROB)
+    return bad
 
 
 def _one_dimensional(values: Any, field: str, what: str, kinds: str) -> npt.NDArray[Any]:

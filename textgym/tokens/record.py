@@ -59,6 +59,8 @@ class Parts:
     """The whole sequences."""
     has_logprobs: bool
     """Whether every sampled token has its log-probability."""
+    drifts: int
+    """How often the engine conditioned on other ids than it had been asked to continue."""
 
 
 def pack(parts: Parts) -> dict[str, Any]:
@@ -70,6 +72,7 @@ def pack(parts: Parts) -> dict[str, Any]:
         "steps": [[step.prompt_end, step.completion_end] for step in parts.steps],
         "segments": [[segment.start, segment.end] for segment in parts.segments],
         "has_logprobs": parts.has_logprobs,
+        "drifts": parts.drifts,
     }
 
 
@@ -84,7 +87,7 @@ def unpack(data: Mapping[str, Any]) -> Parts:
     """
     if not isinstance(data, Mapping):
         raise ConfigError(f"a token record is a dict, not {type(data).__name__} {data!r:.60}")
-    missing = [name for name in Parts.__dataclass_fields__ if name not in data]
+    missing = [name for name in Parts.__dataclass_fields__ if name not in data and name != "drifts"]
     if missing:
         raise ConfigError(f"the token record lacks {', '.join(missing)}")
     parts = Parts(
@@ -94,6 +97,7 @@ def unpack(data: Mapping[str, Any]) -> Parts:
         steps=tuple(TokenSpan(*pair) for pair in _pairs(data, "steps")),
         segments=tuple(TokenSegment(*pair) for pair in _pairs(data, "segments")),
         has_logprobs=_flag(data, "has_logprobs"),
+        drifts=_count(data, "drifts"),
     )
     _check(parts)
     return parts
@@ -153,6 +157,13 @@ def _flag(data: Mapping[str, Any], field: str) -> bool:
     value = data[field]
     if not isinstance(value, bool):
         raise ConfigError(f"{field} of the token record is {value!r:.60}: it must be true or false")
+    return value
+
+
+def _count(data: Mapping[str, Any], field: str) -> int:
+    value = data.get(field, 0)  # streams that were recorded before drifts were counted lack it
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise ConfigError(f"{field} of the token record is {value!r:.60}: it must be a count")
     return value
 
 

@@ -51,7 +51,7 @@ class TokenStream:
         TokenSpan(prompt_end=6, completion_end=7)
     """
 
-    __slots__ = ("_buffers", "_has_logprobs", "_starts", "_steps")
+    __slots__ = ("_buffers", "_drifts", "_has_logprobs", "_starts", "_steps")
     __hash__ = None  # type: ignore[assignment]
 
     def __init__(self) -> None:
@@ -59,6 +59,7 @@ class TokenStream:
         self._starts = [0]
         self._steps: list[TokenSpan] = []
         self._has_logprobs = True
+        self._drifts = 0
 
     # What is recorded.
 
@@ -108,6 +109,11 @@ class TokenStream:
     def forks(self) -> int:
         """How often a new segment was begun because the prompt did not continue the last one."""
         return len(self._starts) - 1
+
+    @property
+    def drifts(self) -> int:
+        """How often the engine conditioned on other ids than it had been asked to continue."""
+        return self._drifts
 
     @property
     def nbytes(self) -> int:
@@ -190,7 +196,7 @@ class TokenStream:
         """
         return self._extra(_prompt(prompt_ids))
 
-    def observe(self, prompt_ids: Any, sampled_ids: Any, logprobs: Any = None) -> int:
+    def observe(self, prompt_ids: Any, sampled_ids: Any, logprobs: Any = None, *, asked: Any = None) -> int:
         """Record one call of the policy: what it conditioned on and what it sampled.
 
         A prompt that starts with the current segment adds its remainder as context; any other
@@ -200,6 +206,8 @@ class TokenStream:
             prompt_ids: The ids that the engine conditioned on, at least one.
             sampled_ids: The ids that it sampled.
             logprobs: One log-probability for each sampled id, or None if they are unknown.
+            asked: The ids that the engine had been asked to continue, or None if it rendered the prompt
+                itself. If they are others than ``prompt_ids``, that counts as a drift.
 
         Returns:
             Number of context ids that were added to the segment, or -1 for a fork.
@@ -210,12 +218,16 @@ class TokenStream:
         prompt = _prompt(prompt_ids)
         sampled = token_array(sampled_ids, "sampled_ids")
         known = _known(logprobs, sampled.size)
+        drifted = asked is not None and asked is not prompt_ids
+        if drifted:
+            drifted = not np.array_equal(token_array(asked, "asked"), prompt)
         extra = self._extra(prompt)
         if extra < 0:
             self._fork(prompt)
         else:
             self._buffers.append(prompt[prompt.size - extra :], 0, 0.0)
         self._extend_sampled(sampled, known)
+        self._drifts += drifted
         return extra
 
     def _extra(self, prompt: IdArray) -> int:
@@ -244,7 +256,7 @@ class TokenStream:
 
         Returns:
             ``ids``, ``mask`` and ``logprobs`` as base64 of their little-endian bytes (int32, uint8,
-            float32), ``steps`` and ``segments`` as pairs of offsets, and ``has_logprobs``.
+            float32), ``steps`` and ``segments`` as pairs of offsets, ``has_logprobs`` and ``drifts``.
         """
         return pack(self.__getstate__())
 
@@ -273,6 +285,7 @@ class TokenStream:
             steps=self.steps,
             segments=self.segments,
             has_logprobs=self._has_logprobs,
+            drifts=self._drifts,
         )
 
     def __setstate__(self, parts: Parts) -> None:
@@ -280,6 +293,7 @@ class TokenStream:
         self._starts = [segment.start for segment in parts.segments] or [0]
         self._steps = list(parts.steps)
         self._has_logprobs = parts.has_logprobs
+        self._drifts = parts.drifts
 
     def __len__(self) -> int:
         """Number of tokens."""
@@ -292,6 +306,7 @@ class TokenStream:
             self._steps == other._steps
             and self._starts == other._starts
             and self._has_logprobs == other._has_logprobs
+            and self._drifts == other._drifts
             and np.array_equal(self.ids, other.ids)
             and np.array_equal(self.logprobs, other.logprobs)
         )

@@ -158,7 +158,8 @@ def _told(error: BaseException) -> str:
 
 def _line(error: BaseException) -> str:
     try:
-        return "".join(traceback.format_exception_only(type(error), error)).strip()[-_ECHOED_BYTES:]
+        text = "".join(traceback.format_exception_only(type(error), error)).strip()[-_ECHOED_BYTES:]
+        return text.encode("utf-8", "backslashreplace").decode()
     except BaseException:
         return type(error).__name__
 
@@ -200,25 +201,43 @@ def _write(value: Any, write: Callable[[str], None], depth: int) -> None:
     if value is None or value is True or value is False:
         write("null" if value is None else "true" if value else "false")
     elif isinstance(value, str):
-        write(_encode_text(str.__str__(value)))
+        write(_text(value))
     elif isinstance(value, int):
         write(int.__repr__(value))
     elif isinstance(value, float):
         write(_float(float.__float__(value)))
     elif isinstance(value, (list, tuple)):
-        for place, item in enumerate(value):
-            write(", " if place else "[")
+        # What a class of the code's own makes of its length, truth or items does not count.
+        items = list.copy(value) if isinstance(value, list) else tuple.__getitem__(value, slice(None))
+        write("[")
+        for place, item in enumerate(items):
+            write(", " if place else "")
             _write(item, write, depth + 1)
-        write("]" if value else "[]")
+        write("]")
     elif isinstance(value, dict):
+        write("{")
         for place, (key, item) in enumerate(dict.items(value)):
             if not isinstance(key, str):
                 raise TypeError(f"the result has a dict key of type {type(key).__name__}: JSON has only str")
-            write((", " if place else "{") + _encode_text(str.__str__(key)) + ": ")
+            write(f"{', ' if place else ''}{_text(key)}: ")
             _write(item, write, depth + 1)
-        write("}" if value else "{}")
+        write("}")
     else:
         raise TypeError(f"the result has a {type(value).__name__}: only JSON values can be handed back")
+
+
+def _text(value: str) -> str:
+    """A string as JSON text.
+
+    Raises:
+        ValueError: It has half of a character, which no file or message in UTF-8 can hold.
+    """
+    exact = str.__str__(value)
+    try:
+        exact.encode()
+    except UnicodeEncodeError as error:
+        raise ValueError(f"the result has a text that is no Unicode: {error.reason}") from None
+    return _encode_text(exact)
 
 
 def _float(value: float) -> str:

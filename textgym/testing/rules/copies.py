@@ -16,10 +16,11 @@ import gymnasium as gym
 from gymnasium.envs.registration import EnvSpec
 
 from textgym.errors import NotForkable
+from textgym.rollouts.stepping import past_watchers
 from textgym.testing.rules.play import PLAUSIBLE, Play, Turn, difference, fixed, play
 from textgym.testing.rules.repetition import expect_same
 from textgym.testing.rules.rule import Broken, Untested, rule, short
-from textgym.testing.rules.subject import Subject, as_member, past_watchers
+from textgym.testing.rules.subject import Subject, as_member
 
 __all__: list[str] = []
 

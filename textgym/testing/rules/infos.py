@@ -17,7 +17,7 @@ from textgym.testing.rules.subject import Subject
 
 __all__: list[str] = []
 
-SHOWN = frozenset({"messages", "prompt", "tools", "example_id"})
+SHOWN = frozenset({"messages", "assistant_message", "prompt", "tools", "example_id"})
 """Entries that the policy sees anyway, or that name the instance."""
 SECRETS = frozenset({"answer", "gold", "solution"})
 """Keys that announce the gold answer."""

@@ -85,7 +85,10 @@ def _replayed(env: Any, one: Play) -> Any:
     for action in one.actions:
         result = env.step(action)
         record.turns.append(Turn(action, *result))
-        contents += [action] if isinstance(action, str) else []
+        said = result[4].get(
+            "assistant_message", {"content": action}
+        )  # without the calls, in the native protocol
+        contents += [said["content"]] if isinstance(action, str) else []
         contents += _contents(result[4])
         yield record.at(len(record.turns)), contents
 

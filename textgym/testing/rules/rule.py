@@ -10,15 +10,12 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 
-if TYPE_CHECKING:
-    from textgym.testing.rules.subject import Subject
+__all__ = ["REGISTRY", "VECTOR_REGISTRY", "Broken", "Check", "Rule", "Untested", "Waived", "rule", "short"]
 
-__all__ = ["REGISTRY", "Broken", "Check", "Rule", "Untested", "Waived", "rule", "short"]
-
-Check: TypeAlias = "Callable[[Subject], str | None]"
-"""Looks at an environment; returns a remark on what was covered, or None."""
+Check: TypeAlias = "Callable[[Any], str | None]"
+"""Looks at a ``Subject`` (or ``VectorSubject``); returns a remark on what was covered, or None."""
 
 
 class Broken(Exception):
@@ -61,6 +58,8 @@ class Rule:
 
 REGISTRY: dict[str, Rule] = {}
 """Name -> rule. ``catalogue.py`` puts them in the order in which they run."""
+VECTOR_REGISTRY: dict[str, Rule] = {}
+"""The rules of vector environments, in the order in which they run."""
 
 
 def rule(
@@ -71,6 +70,7 @@ def rule(
     attributes: tuple[str, ...] = (),
     waived_unless: str | None = None,
     slow: bool = False,
+    registry: dict[str, Rule] = REGISTRY,
 ) -> Callable[[Check], Check]:
     """Put a function into the registry.
 
@@ -81,15 +81,16 @@ def rule(
         attributes: Attributes that the environment must have.
         waived_unless: Key of ``metadata`` that waives it by being False.
         slow: Whether the quick check leaves it out.
+        registry: Where it is entered.
 
     Raises:
         ValueError: The name is taken.
     """
-    if name in REGISTRY:
+    if name in registry:
         raise ValueError(f"there are two rules named {name!r}")
 
     def register(check: Check) -> Check:
-        REGISTRY[name] = Rule(
+        registry[name] = Rule(
             name=name,
             section=section,
             check=check,

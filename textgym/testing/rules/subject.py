@@ -14,26 +14,19 @@ from typing import Any, TypeAlias
 
 import gymnasium as gym
 from gymnasium.envs.registration import EnvSpec, load_env_creator
-from gymnasium.wrappers import OrderEnforcing, PassiveEnvChecker
 
 from textgym.errors import ConfigError
+from textgym.rollouts.stepping import past_watchers
 from textgym.testing.rules.play import Play, Script, fixed, has, play, scripts_for
 from textgym.testing.rules.rule import Untested, Waived
 
-__all__ = ["AnyEnv", "Episodes", "Maker", "Subject", "as_member", "has", "past_watchers", "textual"]
+__all__ = ["AnyEnv", "Episodes", "Maker", "Subject", "as_member", "has", "textual"]
 
 AnyEnv: TypeAlias = "gym.Env[Any, Any]"
 """An environment of whatever kind: what is under test need not deal in text."""
 
 STANDARD_SEEDS = (0, 1, 2)
 """Seeds of the episodes that many rules look at together."""
-
-
-def past_watchers(env: Any) -> Any:
-    """The environment within Gymnasium's two watching wrappers."""
-    while isinstance(env, PassiveEnvChecker | OrderEnforcing):
-        env = env.env
-    return env
 
 
 def textual(env: AnyEnv) -> bool:

@@ -1,0 +1,71 @@
+"""The tools ``python`` and ``python_executor``: Python code in the sandbox.
+
+Invariant: a coroutine, so that it never blocks an event loop; the code runs in a fresh process that ends with the
+call, and only what it prints comes back. How far a result may be trusted and what the process may do is the
+business of ``textgym.sandbox``.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from textgym.cutting import cut
+from textgym.tools.definition import Tool
+
+if TYPE_CHECKING:
+    from textgym.sandbox import SandboxResult
+
+__all__ = ["python", "python_executor"]
+
+_PATIENCE = 120.0
+"""Seconds until a call is given up: the sandbox has a deadline of its own, and calls may have to queue for it."""
+_TRACEBACK_LINES = 6
+_MAX_PRINTED = 3000
+"""Longest output, in code points: below the bound of the tool, so that the error after it is seen."""
+
+
+@partial(Tool.from_function, timeout=_PATIENCE)
+async def python(code: str) -> str:
+    """Run Python code and return what it prints.
+
+    Every call is a program of its own: names do not live on, and only printed values are seen. There is no
+    network.
+
+    Args:
+        code: The program, like: import math; print(math.comb(10, 3))
+
+    Returns:
+        The standard output, and the error if there was one.
+
+    Examples:
+        python("print(2 ** 10)") -> "1024"
+    """
+    from textgym.sandbox import shared
+
+    result = await shared().arun(code)
+    output = cut(result.stdout.rstrip("\n"), _MAX_PRINTED)
+    if result.ok:
+        return output or "(the program printed nothing; print what you want to see)"
+    error = _error(result)
+    return f"{output}\n{error}" if output else error
+
+
+python_executor = Tool.from_function(python.function, name="python_executor", timeout=_PATIENCE)
+"""``python`` under another name."""
+
+
+def _error(result: SandboxResult) -> str:
+    """What the model is told of a program that failed."""
+    reason = {
+        "timeout": f"the program was stopped after {result.seconds:.0f} seconds",
+        "memory": "the program was stopped: it needed too much memory",
+        "output": "the program was stopped: it printed too much",
+        "killed": "the program was stopped: it ended without a result",
+    }.get(result.status.value)
+    if reason is not None:
+        return f"Error: {reason}"
+    lines = [line for line in result.stderr.splitlines() if line.strip()]
+    if not lines:
+        return "Error: the program ended with an exit status other than 0"
+    return "\n".join([f"Error: {lines[-1]}", *lines[-_TRACEBACK_LINES:-1]])
