@@ -289,7 +289,7 @@ def test_output_comes_to_whoever_caused_it(box: Sandbox) -> None:
 
 
 def test_threads_of_another_sandbox_do_not_count(box: Sandbox) -> None:
-    gate = "import threading; gate = threading.Event()\nn = 0\n"
+    gate = "import threading; gate = threading.Event(); threading.stack_size(1 << 16)\nn = 0\n"
     start = "for _ in range({}):\n    threading.Thread(target=gate.wait, daemon=True).start()\n    n += 1\n"
     with (
         Sandbox(limits=limits(), backend=box.backend) as one,

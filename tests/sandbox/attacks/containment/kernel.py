@@ -276,6 +276,35 @@ KERNEL = [
         """,
     ),
     Attack(
+        name="take a handle of the process at the other end of a socket",
+        control=Control.ENDLESS,
+        code="""
+        import socket
+        for fd in range(3, 64):
+            try:
+                one = socket.socket(fileno=os.dup(fd))
+                if one.getsockopt(socket.SOL_SOCKET, 77, 4):
+                    print("GOT a handle by descriptor", fd)
+            except OSError:
+                pass
+        """,
+    ),
+    Attack(
+        name="ask who is at the other end of a socket",
+        control=Control.ENDLESS,
+        code="""
+        import socket, struct
+        for fd in range(3, 64):
+            try:
+                one = socket.socket(fileno=os.dup(fd))
+                pid, user, group = struct.unpack("iII", one.getsockopt(socket.SOL_SOCKET, 17, 12))
+            except OSError:
+                continue
+            if pid == PARENT:
+                print("GOT the process id", pid)
+        """,
+    ),
+    Attack(
         name="type into the terminal",
         control=Control.ENDLESS,
         code="""
