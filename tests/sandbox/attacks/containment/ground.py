@@ -19,6 +19,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+import textgym
 from containment.attack import GOT, Attack, Report
 
 SECRET_VARIABLE = "TEXTGYM_ATTACK_SECRET"
@@ -149,6 +150,7 @@ class Ground:
             "SECRET": str(self.secret),
             "OUTSIDE": str(self.folder),
             "PLACES": self.estate.places,
+            "PACKAGES": str(Path(textgym.__file__).parents[1]),
             "MARK": self.estate.mark,
             "KEY": self.estate.key,
             "PARENT": os.getpid(),
@@ -212,7 +214,8 @@ class Ground:
         if self.canary:
             state = self._vitals()
             if state != self.health:
-                return f"canary: {[(key, state.get(key)) for key in self.health if state.get(key) != self.health[key]]}"
+                changed = {key: state.get(key) for key in self.health if state.get(key) != self.health[key]}
+                return f"canary: {changed}"
         return ""
 
     def verdict(self, report: Report) -> str:

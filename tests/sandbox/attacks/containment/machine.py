@@ -1,7 +1,7 @@
 """Which backends and users this machine offers to the tests.
 
-Invariant: nothing here decides by a name or a version; a backend is there if it runs code, a user if a process of his
-runs the interpreter.
+Invariant: nothing here decides by a name or a version; a backend is there if it runs code, a user if a process of
+theirs runs the interpreter.
 """
 
 from __future__ import annotations
@@ -64,8 +64,8 @@ def as_nobody() -> list[str]:
 def table_of_nobody(backend: str, mode: str) -> dict[str, str]:
     """The table of a backend, played by an unprivileged user with a bare interpreter.
 
-    That user sees a copy of the package whose root imports nothing, because the interpreter may lack what the other
-    parts of the package need.
+    That user sees a copy of the package whose root imports nothing, because the interpreter may lack what the
+    other parts of the package need.
     """
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder)

@@ -440,7 +440,7 @@ for fd in range(3, 1024):
         name="read the package that runs it",
         code="""
         import glob, sys
-        for folder in sys.path + ["/work", os.path.dirname(os.__file__) + "/site-packages"]:
+        for folder in [PACKAGES, *sys.path, os.path.dirname(os.__file__) + "/site-packages"]:
             for path in glob.glob(folder + "/textgym/rewards/**/*.py", recursive=True):
                 print("GOT", open(path).name)
                 break
