@@ -8,7 +8,7 @@ import threading
 import pytest
 
 from textgym import hooks
-from textgym.hooks import adrive, drive, flow, settle
+from textgym.hooks import adrive, drive, flow, in_background, settle
 
 
 async def later(value: int) -> int:
@@ -112,3 +112,43 @@ def test_one_background_thread() -> None:
     for _ in range(3):
         drive(total(later(1)))
     assert sum(thread.name == "textgym-hooks" for thread in threading.enumerate()) == 1
+
+
+def test_what_is_begun_in_the_background_outlives_the_callers_loop() -> None:
+    async def begin() -> tuple[asyncio.Event, asyncio.Future[int]]:
+        event = await asyncio.wrap_future(in_background(made()))
+        return event, in_background(waited(event))
+
+    async def made() -> asyncio.Event:
+        return asyncio.Event()
+
+    async def waited(event: asyncio.Event) -> int:
+        await event.wait()
+        return 7
+
+    async def release(event: asyncio.Event) -> None:
+        event.set()
+
+    event, waiting = asyncio.run(begin())
+    assert not waiting.done()
+    in_background(release(event)).result()
+    assert waiting.result() == 7
+
+
+def test_cancelling_the_caller_cancels_what_is_in_the_background() -> None:
+    ended = threading.Event()
+
+    async def forever() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.set()
+
+    async def main() -> None:
+        task = asyncio.ensure_future(asyncio.wrap_future(in_background(forever())))
+        await asyncio.wrap_future(in_background(later(1)))
+        task.cancel()
+        await asyncio.wait([task])
+
+    asyncio.run(main())
+    assert ended.wait(30)

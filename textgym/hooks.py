@@ -10,6 +10,9 @@ every value a hook returned to ``await settle(value)``. Two drivers run such a f
 A hook that is itself a flow is marked with ``@flow``: what it returns is run as part of the caller's flow,
 and may still be awaited by ordinary coroutines (a user's ``await super().respond(action)``).
 
+What has to outlive the loop that asked for it (a connection that several steps use, each of them perhaps under
+a loop of its own) is begun with ``in_background(awaitable)`` on that same background loop.
+
 Invariant: a flow awaits nothing but ``settle`` and other flows, so both drivers give the same result.
 This module does not make blocking functions asynchronous; ``textgym.astep`` does that with threads.
 """
@@ -21,11 +24,12 @@ import functools
 import os
 import threading
 from collections.abc import Awaitable, Callable, Coroutine, Generator
+from concurrent.futures import Future
 from inspect import isawaitable
 from types import coroutine
 from typing import Any, Generic, ParamSpec, TypeVar
 
-__all__ = ["Flow", "adrive", "drive", "flow", "settle", "waits"]
+__all__ = ["Flow", "adrive", "drive", "flow", "in_background", "settle", "waits"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -151,6 +155,19 @@ async def adrive(flow: Coroutine[Any, Any, T]) -> T:
             resume, value = flow.throw, error
 
 
+def in_background(awaitable: Awaitable[T]) -> Future[T]:
+    """Begin something on the background loop of this process.
+
+    Args:
+        awaitable: What to run to its end. It should wait, not work: everybody shares the loop.
+
+    Returns:
+        A future for threads. A coroutine awaits it by ``asyncio.wrap_future``, and passes its own
+        cancellation on that way.
+    """
+    return _background.begin(awaitable)
+
+
 def _asked(flow: Any, ask: Any) -> Awaitable[Any]:
     if isinstance(ask, _Ask):
         return ask.awaitable
@@ -169,6 +186,15 @@ class _Background:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
 
+    def begin(self, awaitable: Awaitable[T]) -> Future[T]:
+        return self._begun(awaitable, self._running_loop())
+
+    def _begun(self, awaitable: Awaitable[T], loop: asyncio.AbstractEventLoop) -> Future[T]:
+        async def whole() -> T:
+            return await awaitable
+
+        return asyncio.run_coroutine_threadsafe(whole(), loop)
+
     def run(self, awaitable: Awaitable[T]) -> T:
         loop = self._running_loop()
         if threading.current_thread() is self._thread:
@@ -178,11 +204,7 @@ class _Background:
                 "a sync step or reset was called from inside a coroutine hook: it would wait for "
                 "itself; use `await textgym.astep(env, action)` there"
             )
-
-        async def whole() -> T:
-            return await awaitable
-
-        future = asyncio.run_coroutine_threadsafe(whole(), loop)
+        future = self._begun(awaitable, loop)
         try:
             return future.result()
         except BaseException:

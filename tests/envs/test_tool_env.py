@@ -625,6 +625,48 @@ def test_sessions_in_a_rollout() -> None:
     assert Provider.live == []
 
 
+class Together(Provider):
+    """Ends only when another one ends at the same time."""
+
+    meeting: ClassVar[asyncio.Barrier]
+
+    async def close(self) -> None:
+        await super().close()
+        async with asyncio.timeout(20):
+            await Together.meeting.wait()
+
+
+@pytest.mark.parametrize("composed", [False, True])
+def test_ending_sessions_hold_up_nobody(composed: bool) -> None:
+    waiting = 0
+
+    def make() -> Any:
+        env = ToolEnv(ROWS, [Together()])
+        return MixtureEnv({"chain": ChainEnv([env, ToolEnv(ROWS, [add])])}) if composed else env
+
+    async def hang(request: Any) -> str:
+        nonlocal waiting
+        waiting += 1
+        await asyncio.Event().wait()
+        return ""
+
+    async def main() -> None:
+        Together.meeting = asyncio.Barrier(2)
+        groups = textgym.arollout(make, textgym.ScriptedPolicy(hang), num_examples=2)
+        playing = asyncio.ensure_future(anext(groups))
+        while waiting < 2:
+            assert not playing.done(), playing.result()
+            await asyncio.sleep(0)
+        assert len(Provider.live) == 2
+        playing.cancel()
+        await asyncio.wait([playing])
+        await groups.aclose()
+
+    asyncio.run(main())
+    assert Provider.live == []
+    assert Together.meeting.n_waiting == 0
+
+
 # Composition.
 
 

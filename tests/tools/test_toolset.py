@@ -16,7 +16,7 @@ import pytest
 
 from textgym.errors import ConfigError, EnvError
 from textgym.hooks import drive, settle
-from textgym.tools import Tool, ToolOutcome, ToolResult, Toolset, execution
+from textgym.tools import Tool, ToolError, ToolOutcome, ToolResult, Toolset, execution
 from textgym.tools.sessions import Sessions
 from textgym.types import ToolCall
 
@@ -124,6 +124,8 @@ def test_what_is_wrong_with_a_call_is_said(asked: ToolCall, outcome: str, text: 
     ("error", "text"),
     [
         (ValueError("no\nsecond line"), "Error: ValueError: no"),
+        (ToolError("no\nsecond line"), "Error: no\nsecond line"),
+        (ToolError(""), "Error: ToolError"),
         (ValueError(""), "Error: ValueError"),
         (ValueError("x" * 10_000), "Error: ValueError: " + "x" * 500),
         (SystemExit(3), "Error: SystemExit: 3"),

@@ -7,6 +7,7 @@ from textgym.envs.double_check import DoubleCheckEnv
 from textgym.envs.mixture import MixtureEnv
 from textgym.envs.multi_turn import MultiTurnEnv
 from textgym.envs.single_turn import SingleTurnEnv
+from textgym.envs.smol_tool_env import SmolToolEnv
 from textgym.envs.stateful_tool_env import StatefulToolEnv
 from textgym.envs.text_env import Ending, Opening, Reply, Setting, TextEnv
 from textgym.envs.tool_env import TOOL_SYSTEM_PROMPT, ToolEnv
@@ -25,6 +26,7 @@ __all__ = [
     "Reply",
     "Setting",
     "SingleTurnEnv",
+    "SmolToolEnv",
     "StatefulToolEnv",
     "TextEnv",
     "ToolEnv",

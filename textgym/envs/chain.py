@@ -167,6 +167,12 @@ class ChainEnv(TextEnv):
         """The present phase's."""
         return self._phase(self._number)[1].oracle()
 
+    async def aclose(self) -> None:
+        """Wait for the sessions of all of them to end."""
+        for env in self.phases.values():
+            if hasattr(env.unwrapped, "aclose"):
+                await env.unwrapped.aclose()
+
     def close(self) -> None:
         """Close all phases."""
         for env in self.phases.values():

@@ -186,6 +186,12 @@ class MixtureEnv(TextEnv):
         if self._active is not None:
             self._active._show()
 
+    async def aclose(self) -> None:
+        """Wait for the sessions of all of them to end."""
+        for env in self.envs.values():
+            if hasattr(env.unwrapped, "aclose"):
+                await env.unwrapped.aclose()
+
     def close(self) -> None:
         """Close all environments."""
         for env in self.envs.values():

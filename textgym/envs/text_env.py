@@ -331,6 +331,9 @@ class TextEnv(gym.Env[str, str]):
         """``truncate`` for coroutines."""
         return await adrive(self._truncate(reason))
 
+    async def aclose(self) -> None:
+        """Wait in a coroutine for what ``close()`` would wait for; call ``close()`` after it."""
+
     @property
     def messages(self) -> list[Message]:
         """The conversation of the present or last episode. A live view for hooks: do not change it."""

@@ -17,7 +17,7 @@ from textgym.cutting import cut
 from textgym.envs.multi_turn import MultiTurnEnv
 from textgym.envs.text_env import Ending, Opening, Setting
 from textgym.errors import ConfigError, NotForkable
-from textgym.hooks import Flow, drive, flow, settle
+from textgym.hooks import Flow, adrive, drive, flow, settle
 from textgym.parsers import Parser, ToolCallParser, XMLParser
 from textgym.parsers.tool_calls import ParsedCall, ParsedCalls, read_arguments
 from textgym.rewards import Rubric, exact_match
@@ -324,6 +324,10 @@ class ToolEnv(MultiTurnEnv):
         return self.call_parser.format(
             call["name"], arguments, "native" if self.protocol == "native" else "text"
         )
+
+    async def aclose(self) -> None:
+        """Close the providers' sessions while others go on."""
+        await adrive(self._sessions.close())
 
     def close(self) -> None:
         """Close the providers' sessions."""

@@ -326,7 +326,7 @@ class Rollout:
                 await self._finish(trajectory, env)
                 failed = trajectory.error
                 if failed is not None and failed.boundary is not Boundary.POLICY:
-                    _close(env)  # whatever broke may have left it half-way: start over with a new one
+                    await _close(env)  # whatever broke may have left it half-way: start over with a new one
                     env = None
                 self._since_pause += 1
                 if self._since_pause >= PAUSE:  # a policy that never waits must not shut out everybody else
@@ -338,7 +338,7 @@ class Rollout:
             raise
         finally:
             if env is not None:
-                _close(env)
+                await _close(env)
 
     def _take(self) -> Any:
         try:
@@ -405,8 +405,14 @@ class Rollout:
             )
 
 
-def _close(env: Any) -> None:
+async def _close(env: Any) -> None:
+    """Close an environment without holding up the others while its sessions end."""
     try:
-        env.close()
+        aclose = getattr(env.unwrapped, "aclose", None)
+        try:
+            if aclose is not None:
+                await aclose()
+        finally:
+            env.close()
     except Exception:
         log.warning("closing %s failed", env, exc_info=True)

@@ -18,14 +18,16 @@ from typing import Any
 
 from textgym.tools.definition import Tool
 from textgym.tools.provider import ToolProvider
-from textgym.tools.result import ToolOutcome, ToolResult
+from textgym.tools.result import ToolError, ToolOutcome, ToolResult
 from textgym.tools.success import tool_success
 from textgym.tools.tool_registry import ToolRegistry, registry, tool
 from textgym.tools.toolset import Toolset
 
 _HOMES: dict[str, str] = {
+    "MCPToolProvider": "textgym.tools.mcp_tools",
     "Search": "textgym.tools.search_tool",
     "SearchIndex": "textgym.tools.search_index",
+    "SmolagentsTools": "textgym.tools.smolagents_tools",
     "calculator": "textgym.tools.calculator_tool",
     "python": "textgym.tools.python_tool",
     "python_executor": "textgym.tools.python_tool",
@@ -40,9 +42,12 @@ for _name in _TOOLS:
     registry.add_lazy(_name, f"{_HOMES[_name]}:{_name}")
 
 __all__ = [
+    "MCPToolProvider",
     "Search",
     "SearchIndex",
+    "SmolagentsTools",
     "Tool",
+    "ToolError",
     "ToolOutcome",
     "ToolProvider",
     "ToolRegistry",

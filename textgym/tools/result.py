@@ -13,9 +13,16 @@ from typing import Any
 
 from textgym.jsontext import dumps
 
-__all__ = ["ToolOutcome", "ToolResult", "error_text", "result_text"]
+__all__ = ["ToolError", "ToolOutcome", "ToolResult", "error_text", "result_text"]
 
 _LONGEST_ERROR = 500
+
+
+class ToolError(Exception):
+    """Raised by a tool to tell the model, in whole and in these words, why it failed.
+
+    Of every other exception the model sees the type and the first line.
+    """
 
 
 class ToolOutcome(StrEnum):
@@ -91,6 +98,8 @@ def result_text(value: Any) -> str:
 def error_text(error: BaseException) -> str:
     """What the model sees of an exception: its type and the first line of its message, bounded.
 
+    The message of a ``ToolError`` is written for the model, and is seen whole.
+
     Example:
         >>> error_text(ValueError("no such page\\nwith details"))
         'Error: ValueError: no such page'
@@ -99,5 +108,7 @@ def error_text(error: BaseException) -> str:
         message = str(error).strip()
     except Exception:
         message = ""
+    if isinstance(error, ToolError) and message:
+        return f"Error: {message}"
     first = message.split("\n", 1)[0].strip()[:_LONGEST_ERROR]
     return f"Error: {type(error).__name__}: {first}" if first else f"Error: {type(error).__name__}"

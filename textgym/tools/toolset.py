@@ -269,7 +269,10 @@ def _named(tools: Sequence[Tool]) -> dict[str, Tool]:
     named: dict[str, Tool] = {}
     for tool in tools:
         if tool.name in named:
-            raise ConfigError(f"two tools are called {tool.name!r}: give one of them another name")
+            raise ConfigError(
+                f"two tools are called {tool.name!r}, {named[tool.name].function!r:.120} and "
+                f"{tool.function!r:.120}: give one of them another name (MCPToolProvider has prefix=…)"
+            )
         named[tool.name] = tool
     return named
 

@@ -23,6 +23,7 @@ if sys.platform != "linux":
 from containment.machine import BACKENDS, why_not
 from containment.results import FRAMES, WRECKS, encodable, everywhere, plain
 from containment.table import limits
+
 from textgym.sandbox import Sandbox, SandboxResult
 
 CASES = [([n], n * n + 1) for n in (0, 1, 2, 3, 4)]

@@ -17,6 +17,7 @@ if sys.platform != "linux":
 
 from containment.machine import BACKENDS, why_not
 from containment.table import adopt_orphans, limits, orphans
+
 from textgym.sandbox import Sandbox
 
 CALLS = 1000

@@ -17,6 +17,7 @@ if sys.platform != "linux":
 from containment.attack import TOOLS
 from containment.machine import BACKENDS, why_not
 from containment.table import limits
+
 from textgym.sandbox import Sandbox, SandboxResult
 
 VICTIM = """

@@ -6,6 +6,7 @@ the text of the query does not matter.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -35,18 +36,18 @@ def schema(database: Database) -> str:
     return database.schema()
 
 
-def query(sql: str, database: Database) -> str:
+async def query(sql: str, database: Database) -> str:
     """Run a query and show its result, up to 30 rows.
 
     Args:
         sql: One SELECT
         database: The database of the episode
     """
-    return database.query(sql).text()
+    return (await asyncio.to_thread(database.query, sql)).text()
 
 
 TOOLS = tuple(Tool.from_function(function, hidden=["database"], timeout=None) for function in (schema, query))
-"""What the policy may call. Queries are bounded by themselves; see ``runner``."""
+"""What the policy may call. Queries are bounded by themselves, see ``runner``, and hold up no event loop."""
 
 
 class SQLEnv(StatefulToolEnv):
@@ -158,7 +159,7 @@ class _Judged:
     """Whether its rows are right, for each database, the shown one first."""
 
 
-@lru_cache(maxsize=16)
+@lru_cache(maxsize=512)
 def _judged(answer: str | None, gold: str, databases: tuple[Database, ...], ordered: bool) -> _Judged:
     """Run an answer on every database; kept for the three functions that ask for it."""
     if answer is None or not answer.strip():
@@ -186,22 +187,21 @@ def _unfenced(answer: str) -> str:
     return text
 
 
-def _verdict(
-    completion: str, answer: str, info: Mapping[str, Any], state: Mapping[str, Any], parser: Any
-) -> _Judged:
-    return _judged(parser.parse_answer(completion), answer, state["databases"], bool(info.get("ordered")))
+async def _verdict(completion: str, answer: str, info: Any, state: Any, parser: Any) -> _Judged:
+    said, ordered = parser.parse_answer(completion), bool(info.get("ordered"))
+    return await asyncio.to_thread(_judged, said, answer, state["databases"], ordered)
 
 
-def correct(completion: str, answer: str, info: Any, state: Any, parser: Any) -> bool:
+async def correct(completion: str, answer: str, info: Any, state: Any, parser: Any) -> bool:
     """1 if the answer's rows are right on every database."""
-    return all(_verdict(completion, answer, info, state, parser).right)
+    return all((await _verdict(completion, answer, info, state, parser)).right)
 
 
-def runs(completion: str, answer: str, info: Any, state: Any, parser: Any) -> bool:
+async def runs(completion: str, answer: str, info: Any, state: Any, parser: Any) -> bool:
     """1 if the answer is a query that can be run."""
-    return _verdict(completion, answer, info, state, parser).runs
+    return (await _verdict(completion, answer, info, state, parser)).runs
 
 
-def shown_correct(completion: str, answer: str, info: Any, state: Any, parser: Any) -> bool:
+async def shown_correct(completion: str, answer: str, info: Any, state: Any, parser: Any) -> bool:
     """1 if the answer's rows are right on the shown database."""
-    return _verdict(completion, answer, info, state, parser).right[0]
+    return (await _verdict(completion, answer, info, state, parser)).right[0]

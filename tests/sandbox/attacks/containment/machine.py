@@ -15,10 +15,9 @@ import sys
 import tempfile
 from pathlib import Path
 
-from textgym.sandbox import Sandbox
-
 from containment.table import limits
 from textgym.errors import SandboxUnavailable
+from textgym.sandbox import Sandbox
 
 BACKENDS = ("bubblewrap", "namespaces", "landlock")
 NOBODY = 65534

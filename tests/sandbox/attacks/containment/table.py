@@ -19,9 +19,6 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from textgym.errors import SandboxUnavailable
-from textgym.sandbox import Sandbox, SandboxLimits
-
 from containment.attack import Attack, Control, Report
 from containment.ground import Estate, Ground
 from containment.kernel import KERNEL
@@ -29,6 +26,8 @@ from containment.network import NETWORKING
 from containment.reads import READS
 from containment.resources import FILE, FILES, MEMORY, OUTPUT, RESOURCES
 from containment.results import RESULTS
+from textgym.errors import SandboxUnavailable
+from textgym.sandbox import Sandbox, SandboxLimits
 
 ATTACKS: tuple[Attack, ...] = (*READS, *NETWORKING, *RESOURCES, *KERNEL, *RESULTS)
 """Every attack that is a piece of code."""
