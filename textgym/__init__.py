@@ -65,7 +65,7 @@ if TYPE_CHECKING:
         rollout,
         token_rows,
     )
-    from textgym.sandbox import Sandbox, SandboxLimits
+    from textgym.sandbox import Sandbox, SandboxLimits, SandboxResult, SandboxStatus
     from textgym.spaces import Unicode
     from textgym.tokens import ChatTemplate, TokenStream
     from textgym.tools import (
@@ -125,6 +125,8 @@ _HOMES = {
     "Sampling": "textgym.types",
     "Sandbox": "textgym.sandbox",
     "SandboxLimits": "textgym.sandbox",
+    "SandboxResult": "textgym.sandbox",
+    "SandboxStatus": "textgym.sandbox",
     "ScriptedPolicy": "textgym.policies",
     "SingleTurnEnv": "textgym.envs",
     "SmolToolEnv": "textgym.envs",
@@ -198,6 +200,8 @@ __all__ = [
     "Sampling",
     "Sandbox",
     "SandboxLimits",
+    "SandboxResult",
+    "SandboxStatus",
     "ScriptedPolicy",
     "SingleTurnEnv",
     "SmolToolEnv",

@@ -170,6 +170,23 @@ def test_a_killed_zygote_is_replaced_and_the_run_repeated() -> None:
 
 
 @linux
+def test_a_session_whose_zygote_dies_says_so(backend: Backend) -> None:
+    with Sandbox(backend=backend) as box:
+        session = box.session()
+        session.run("x = 1")
+        pids = with_descendants(box.pids())
+        os.kill(box.pids()[0], signal.SIGKILL)
+        assert all_ended(pids)
+        result = session.run("print(globals().get('x'))")
+        if result.status is SandboxStatus.KILLED:  # it was begun before the pool had seen the death
+            assert "names are gone" in result.stderr
+        else:
+            assert (result.stdout, result.status) == ("None\n", SandboxStatus.OK)
+            assert "the session was lost" in result.stderr
+        assert session.run("print(globals().get('x'))").stdout == "None\n"
+
+
+@linux
 def test_a_run_whose_zygote_dies_again_is_killed() -> None:
     with Sandbox() as box:
 

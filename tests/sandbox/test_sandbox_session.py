@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import os
-import signal
 import time
 
 import pytest
@@ -111,23 +109,6 @@ def test_a_session_that_is_dropped_ends_its_process() -> None:
         while zygote.children and time.monotonic() < deadline:
             box.run("1")
         assert not zygote.children
-
-
-def test_a_session_whose_zygote_dies_says_so() -> None:
-    with Sandbox() as box:
-        session = box.session()
-        session.run("x = 1")
-        for pid in box.pids():
-            os.kill(pid, signal.SIGKILL)
-        result = session.run("print(globals().pop('x', None))")
-        if result.stdout == "1\n":  # this run was faster than death
-            result = session.run("print(globals().pop('x', None))")
-        if result.status is SandboxStatus.KILLED:
-            assert "names are gone" in result.stderr
-        else:
-            assert (result.stdout, result.status) == ("None\n", SandboxStatus.OK)
-            assert "the session was lost" in result.stderr
-        assert session.run("print(globals().get('x'))").stdout == "None\n"
 
 
 def test_closing_the_sandbox_fails_what_runs() -> None:

@@ -16,6 +16,7 @@ import warnings
 import weakref
 from collections.abc import Iterable, Sequence
 from concurrent.futures import Future
+from contextlib import suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -233,7 +234,8 @@ class Sandbox:
         pool, self._pool = self._pool, None
         if pool is not None:
             self._end.detach()
-            pool.abandon()
+            with suppress(OSError):  # the fork may have come in the middle of anything
+                pool.abandon()
 
 
 class SandboxSession:
