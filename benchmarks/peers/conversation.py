@@ -1,11 +1,11 @@
 """The conversation that every system plays, and how a player is measured.
 
-It is ``textgym/GuessNumber-v0`` with ``low=2`` word for word, against a model that always guesses 1: the number is
-never found and each episode takes all its turns. The environment's part of a turn is to read the guess from its tags,
-compare it and say the hint; the reward is 0.
+It is ``textgym/GuessNumber-v0`` with ``low=2`` word for word, against a model that always guesses 1: the
+number is never found and each episode takes all its turns. The environment's part of a turn is to read the
+guess from its tags, compare it and say the hint; the reward is 0.
 
-Invariant: what is measured are the CPU seconds of this process and of its children that have ended, from the first
-request after the warm-up to the last. Importing, installing and warming up are outside.
+Invariant: what is measured are the CPU seconds of this process and of its children that have ended, from the
+first request after the warm-up to the last. Importing, installing and warming up are outside.
 """
 
 from __future__ import annotations
@@ -26,14 +26,15 @@ __all__ = ["HIGH", "LOW", "MAX_TOKENS", "MODEL", "hint", "measure", "number_of",
 LOW, HIGH = 2, 100
 MODEL = "mock"
 MAX_TOKENS = 16
+_RSS_PER_MB = 1 << 20 if sys.platform == "darwin" else 1 << 10
 _GUESS = re.compile(r"<guess>\s*([+-]?[0-9]+)\s*</guess>")
 
 
 def rules(turns: int) -> str:
     """The first message."""
     return (
-        f"I am thinking of a whole number from {LOW} to {HIGH}. You have {turns} guesses; after each wrong one I tell "
-        "you whether my number is higher or lower. Answer with one number in tags, like "
+        f"I am thinking of a whole number from {LOW} to {HIGH}. You have {turns} guesses; after each wrong one "
+        "I tell you whether my number is higher or lower. Answer with one number in tags, like "
         f"<guess>{LOW}</guess>."
     )
 
@@ -87,7 +88,7 @@ def measure(system: str, package: str, play: Callable[[str, int, int, int], int]
         "version": version(package),
         "cpu_ms_per_turn": cpu / turns * 1e3,
         "turns_per_second": turns / wall,
-        "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1 << 20 if sys.platform == "darwin" else 1 << 10),
+        "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / _RSS_PER_MB,
         "uncounted_children": _living_children(),
     }
     print(json.dumps(line))

@@ -1,9 +1,9 @@
 """Atropos: a ``BaseEnv`` whose ``collect_trajectory`` plays the episode through its server manager.
 
-Settings: groups of one, collected by ``collect_trajectories``, as many at once as the concurrency, which is the cheapest
-way to run it: its loop over the trainer's HTTP server, its queue and wandb are left out, and so are tokens, which this
-server does not send. A word-level tokenizer made on the spot, because ``BaseEnv`` wants one. Logging off; defaults
-otherwise.
+Settings: groups of one, collected by ``collect_trajectories``, as many at once as the concurrency, which is
+the cheapest way to run it: its loop over the trainer's HTTP server, its queue and wandb are left out, and so
+are tokens, which this server does not send. A word-level tokenizer made on the spot, because ``BaseEnv``
+wants one. Logging off; defaults otherwise.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from typing import Any
 os.environ["WANDB_MODE"] = "disabled"
 os.environ["HF_HUB_OFFLINE"] = "1"
 
-from atroposlib.envs.base import APIServerConfig, BaseEnv, BaseEnvConfig  # noqa: E402
-from conversation import MAX_TOKENS, MODEL, hint, measure, number_of, rules, won  # noqa: E402
-from tokenizers import Tokenizer, models  # noqa: E402
-from transformers import PreTrainedTokenizerFast  # noqa: E402
+from atroposlib.envs.base import APIServerConfig, BaseEnv, BaseEnvConfig
+from conversation import MAX_TOKENS, MODEL, hint, measure, number_of, rules, won
+from tokenizers import Tokenizer, models
+from transformers import PreTrainedTokenizerFast
 
 logging.disable(logging.WARNING)
 

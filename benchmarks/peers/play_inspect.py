@@ -1,8 +1,7 @@
 """Inspect AI: a ``Task`` whose solver plays the episode with ``generate``, scored by a scorer.
 
-Settings: its OpenAI-compatible provider, ``max_samples`` and ``max_connections`` at the concurrency; no display, no
-logging, and neither samples nor model calls written to its log file, though it keeps transcripts while it runs; defaults
-otherwise.
+Settings: its OpenAI-compatible provider, ``max_samples`` and ``max_connections`` at the concurrency; no
+display, no logging, and neither samples nor model calls written to its log file; defaults otherwise.
 """
 
 from __future__ import annotations

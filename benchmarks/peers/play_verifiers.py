@@ -1,7 +1,7 @@
 """verifiers' classic stack (the last with multi-turn environments in process): ``MultiTurnEnv.generate``.
 
-Settings: groups of one, ``max_concurrent`` episodes, its OpenAI client by ``ClientConfig``; logging off; defaults
-otherwise, its progress bar included (standard error, here a pipe).
+Settings: groups of one, ``max_concurrent`` episodes, its OpenAI client by ``ClientConfig``; logging and
+progress bars off; defaults otherwise.
 """
 
 from __future__ import annotations
@@ -11,14 +11,15 @@ import logging
 import os
 from typing import Any
 
+os.environ["TQDM_DISABLE"] = "1"
+os.environ["PEER_KEY"] = "none"
+
 import verifiers as vf
 from conversation import MAX_TOKENS, MODEL, hint, measure, number_of, rules, won
-from datasets import Dataset, disable_progress_bars
+from datasets import Dataset
 from verifiers.types import ClientConfig
 
-os.environ["PEER_KEY"] = "none"
 logging.disable(logging.WARNING)
-disable_progress_bars()
 
 
 class GuessNumber(vf.MultiTurnEnv):

@@ -1,16 +1,19 @@
 """Who runs when, and what is trained on: one rule with four numbers.
 
-A trainer takes batches of ``batch`` finished groups; its version is the number of batches it has trained. A group is
-stamped with the version at which its first sample is sent, and its staleness is the version that trains on it less its
-stamp. A group may start while fewer than ``(version + staleness + over_sampling) * batch`` are trained or alive.
-Nothing more stale than ``staleness`` is ever trained on: either the trainer waits for the old groups (``WAIT``), or they
-are aborted when the next version could no longer use them (``DROP``). So
+A trainer takes batches of ``batch`` finished groups; its version is the number of batches it has trained. A
+group is stamped with the version at which its first sample is sent, and its staleness is the version that
+trains on it less its stamp. A group may start while fewer than ``(version + staleness + over_sampling) *
+batch`` are trained or alive. Nothing more stale than ``staleness`` is ever trained on: either the trainer
+waits for the old groups (``WAIT``), or they are aborted when the next version could no longer use them
+(``DROP``). So
 
 - ``staleness=0`` is the synchronous batch,
-- ``staleness=0, over_sampling=1.5, late=DROP`` starts half as many groups again and stops when enough are done,
+- ``staleness=0, over_sampling=1.5, late=DROP`` starts half as many groups again and stops when enough are
+  done,
 - ``staleness=n`` is asynchronous with bounded staleness.
 
-Invariant: the bound holds for every trained group, and every group ends trained, dropped or unfinished, never twice.
+Invariant: the bound holds for every trained group, and a group ends trained, dropped or unfinished, never
+twice.
 """
 
 from __future__ import annotations
@@ -79,7 +82,9 @@ class Policy:
         if self.over_sampling < 1.0 or self.staleness < 0 or self.batch < 1:
             raise ValueError(f"{self}: batch and over_sampling are at least 1, staleness at least 0")
         if self.over_sampling > 1.0 and self.late is Late.WAIT:
-            raise ValueError("over_sampling starts groups that cannot all be trained on in time: late=Late.DROP")
+            raise ValueError(
+                "over_sampling starts groups that cannot all be trained on in time: late=Late.DROP"
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,7 +139,7 @@ class _Episode:
 
 
 class _Running:
-    __slots__ = ("dropped", "drawn", "episodes", "left", "read_at", "stamp")
+    __slots__ = ("drawn", "dropped", "episodes", "left", "read_at", "stamp")
 
     def __init__(self, drawn: Group, stamp: int) -> None:
         self.drawn, self.stamp = drawn, stamp
@@ -309,6 +314,7 @@ class Client:
         if not group.left:
             del self._alive[group]
             self._finished.setdefault(group.stamp, deque()).append(group)
+            group.episodes = []
             self._train()
         self._admit()
 
@@ -334,7 +340,7 @@ class Client:
         for stamp, count in taken.items():
             groups = self._finished[stamp]
             self.trained += [(self.version - stamp, groups.popleft().drawn) for _ in range(count)]
-            self._stamps[stamp] -= count
+            self._forget(stamp, count)
         self._is_training = True
         if policy.late is Late.DROP:
             self._drop_late()
@@ -370,11 +376,19 @@ class Client:
             late += self._finished.pop(stamp)
         for group in late:
             group.dropped = True
-            self._stamps[group.stamp] -= 1
+            self._forget(group.stamp, 1)
             self.dropped.append(group.drawn)
         if not self.policy.staleness:  # what has not begun would begin with the next batch's
             self.dropped += self._window
             self._window.clear()
+
+    def _forget(self, stamp: int, count: int) -> None:
+        """So many groups of a stamp are no longer to be trained on."""
+        self._stamps[stamp] -= count
+        if not self._stamps[stamp]:
+            del self._stamps[stamp]
+        if stamp in self._finished and not self._finished[stamp]:
+            del self._finished[stamp]
 
     def _abort(self, episode: _Episode) -> None:
         if episode.request is not None:
@@ -409,8 +423,10 @@ def simulate(workload: Workload, engines: Engines, policy: Policy, batches: int)
         workload: What is generated.
         engines: Where.
         policy: How.
-        batches: Training batches to measure; ``staleness + 1`` more come first.
+        batches: Training batches to measure, at least; where groups are awaited they are trained on in
+            bursts, so ``4 (staleness + 1)`` are measured in any case. ``staleness + 1`` more come first.
     """
+    batches = max(batches, 4 * (policy.staleness + 1)) if policy.staleness else batches
     warm = policy.staleness + 1
     client = Client(workload, engines, policy)
     client.run(warm + batches)

@@ -1,11 +1,11 @@
 """Inference engines with continuous batching, event by event.
 
-A replica has slots; all that run in it advance at the same rate, which falls with their number. So the work that each
-has got is one number a replica, and a request ends when that number reaches its goal: an event costs the logarithm of
-the number of slots, not the number.
+A replica has slots; all that run in it advance at the same rate, which falls with their number. So the work
+that each gets is one running total of the replica, and a request ends when the total reaches its goal: an
+event costs the logarithm of the number of slots.
 
-Invariant: ``work_done`` equals the work of all requests that ended plus what aborted ones had got, and a slot is empty
-only while nothing waits at its replica. Who gets which request is the caller's business.
+Invariant: ``work_done`` equals the work of all requests that ended plus what the others have got, and a slot
+is empty only while nothing waits at its replica. Who gets which request is the caller's business.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def falling_rates(slots: int, single: float, share_when_full: float) -> list[flo
     Args:
         slots: Slots of a replica.
         single: Rate of one request alone.
-        share_when_full: ``rate(slots) / single``; ``1 / slots`` is a processor that is shared, 1 independent servers.
+        share_when_full: ``rate(slots) / single``; ``1 / slots`` is a shared processor, 1 independent servers.
     """
     slope = (1.0 / share_when_full - 1.0) / (slots - 1) if slots > 1 else 0.0
     return [0.0, *(single / (1.0 + slope * n) for n in range(slots))]

@@ -1,7 +1,7 @@
 """What is to be generated: groups of samples with heavy-tailed lengths, correlated within a group.
 
-Invariant: group ``g`` of a seed is the same whatever policy asks for it and in whatever order, so that policies are
-compared on the same work.
+Invariant: group ``g`` of a seed is the same whatever policy asks for it and in whatever order, so that
+policies are compared on the same work.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ class Group:
 class Workload:
     """How groups are drawn.
 
-    Length of a sample = ``mean_tokens`` x a draw of mean 1, cut at ``cap`` x ``mean_tokens``. The draws of a group
-    share a Gaussian factor: ``correlation`` is that of the normal scores of two of its samples.
+    Length of a sample = ``mean_tokens`` x a draw of mean 1, cut at ``cap`` x ``mean_tokens``. The draws of a
+    group share a Gaussian factor: ``correlation`` is that of the normal scores of two of its samples.
     """
 
     group_size: int = 8
@@ -86,9 +86,7 @@ class Workload:
         if chunk is None:
             chunk = self._chunks[number] = self._draw(number)
         tokens, latencies, expected = chunk
-        return Group(
-            index=index, tokens=tokens[row], latencies=latencies[row], expected=float(expected[row])
-        )
+        return Group(index=index, tokens=tokens[row], latencies=latencies[row], expected=float(expected[row]))
 
     def _draw(self, number: int) -> tuple[np.ndarray, ...]:
         rng = np.random.default_rng((self.seed, number))
