@@ -280,7 +280,9 @@ class GroupVectorEnv(VectorEnv[Any, Any, Any]):
             self._shown[member] = observation
         rows = [(member, info) for member, info in zip(members, infos, strict=True) if info]
         if self._compares:
-            self._returns = [before + new for before, new in zip(self._returns, rewards.tolist(), strict=True)]
+            self._returns = [
+                before + new for before, new in zip(self._returns, rewards.tolist(), strict=True)
+            ]
         if any(terminated) or any(truncated):
             ended = np.flatnonzero(flags.any(axis=0)).tolist()
             again += self._end(ended, observations, rows)
