@@ -33,8 +33,14 @@ __all__ = ["Flow", "adrive", "drive", "flow", "in_background", "settle", "waits"
 
 P = ParamSpec("P")
 T = TypeVar("T")
-_waited = threading.local()
 _PLAIN = frozenset({str, bool, float, int, dict, list, tuple, type(None)})
+
+
+class _Waited(threading.local):
+    times = 0  # of each thread
+
+
+_waited = _Waited()
 
 
 class _Ask:
@@ -130,7 +136,7 @@ def drive(flow: Coroutine[Any, Any, T]) -> T:
 
 def waits() -> int:
     """How often ``drive`` has had to wait for an awaitable in this thread, so far."""
-    return getattr(_waited, "times", 0)
+    return _waited.times
 
 
 async def adrive(flow: Coroutine[Any, Any, T]) -> T:

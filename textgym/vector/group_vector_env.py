@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Mapping, Sequence
-from functools import partial
 from typing import Any, TypeAlias
 
 import gymnasium as gym
@@ -238,13 +237,20 @@ class GroupVectorEnv(VectorEnv[Any, Any, Any]):
         self, members: Sequence[int], options: Mapping[str, Any], wait: bool
     ) -> list[tuple[int, dict[str, Any]]]:
         """Reset some members, and return their infos."""
-        calls = []
-        for member in members:
-            seed, own = self._schedule.begin(member, options)
-            arguments: Any = {"seed": seed, "options": own or None}
-            env = self._members[member]
-            calls.append((partial(env.reset, **arguments), partial(areset, env, **arguments)))
-        begun = await self._all(calls, wait)
+        begun: list[Any] = []
+        envs = self._members
+        plans = [self._schedule.begin(member, options) for member in members]
+        if not (wait or self._waits):
+            before = hooks.waits()
+            for member, (seed, own) in zip(members, plans, strict=True):
+                begun.append(envs[member].reset(seed=seed, options=own or None))
+                if hooks.waits() != before:
+                    self._waits = True
+                    break
+        if len(begun) < len(members):
+            rest = zip(members[len(begun) :], plans[len(begun) :], strict=True)
+            calls = [areset(envs[member], seed=seed, options=own or None) for member, (seed, own) in rest]
+            begun += await settle(_together(calls))
         for member, (observation, _) in zip(members, begun, strict=True):
             self._playing[member], self._over[member] = True, False
             self._shown[member], self._returns[member] = observation, 0.0
@@ -259,40 +265,77 @@ class GroupVectorEnv(VectorEnv[Any, Any, Any]):
 
     async def _step(self, members: Sequence[int], actions: Any, wait: bool = False) -> VectorTransition:
         actions = self._actions(members, actions)
-        playing = [m for m in members if self._playing[m]]
-        again = [m for m in members if self._over[m]]  # of NEXT_STEP alone
-        envs = self._members
-        calls = [
-            (partial(envs[m].step, a), partial(astep, envs[m], a))
-            for m, a in zip(members, actions, strict=True)
-            if self._playing[m]
-        ]
-        transitions = await self._all(calls, wait)
-        observations, rewards = [self._blank] * self.num_envs, [0.0] * self.num_envs
-        flags = np.zeros((2, self.num_envs), dtype=np.bool_)
-        rows: list[tuple[int, dict[str, Any]]] = []
-        for member, (observation, reward, terminated, truncated, info) in zip(
-            playing, transitions, strict=True
-        ):
-            observations[member] = self._shown[member] = observation
-            rewards[member] = float(reward)
-            self._returns[member] += rewards[member]
-            if terminated or truncated:
-                flags[:, member] = terminated, truncated
-                self._playing[member] = False
-                self._over[member] = self.autoreset_mode is AutoresetMode.NEXT_STEP
-                if self.autoreset_mode is AutoresetMode.SAME_STEP:
-                    again.append(member)
-                    info = {"final_obs": observation, "final_info": info}
-            rows.append((member, info))
+        again = [m for m in members if self._over[m]] if any(self._over) else []  # of NEXT_STEP alone
+        playing = self._playing
+        if not all(playing):
+            actions = [a for m, a in zip(members, actions, strict=True) if playing[m]]
+            members = [m for m in members if playing[m]]
+        transitions = await self._stepped(members, actions, wait)
+        columns = zip(*transitions, strict=True) if transitions else [()] * 5
+        seen, earned, terminated, truncated, infos = columns
+        observations = self._spread(members, seen, self._blank)
+        rewards = np.array(self._spread(members, earned, 0.0), dtype=np.float64)
+        flags = np.array([self._spread(members, flag, False) for flag in (terminated, truncated)], np.bool_)
+        for member, observation in zip(members, seen, strict=True):
+            self._shown[member] = observation
+        rows = [(member, info) for member, info in zip(members, infos, strict=True) if info]
+        if self._compares:
+            self._returns = [
+                before + new for before, new in zip(self._returns, rewards.tolist(), strict=True)
+            ]
+        if any(terminated) or any(truncated):
+            ended = np.flatnonzero(flags.any(axis=0)).tolist()
+            again += self._end(ended, observations, rows)
+            if self._compares:
+                rows += await self._compared(ended)
         if again:
             rows += await self._begin(again, {}, wait)
             for member in again:
                 observations[member] = self._shown[member]
-        if self._compares:
-            rows += await self._compared(np.flatnonzero(flags.any(axis=0)).tolist())
-        shown = self._batched(observations)
-        return shown, np.array(rewards), flags[0], flags[1], collate(self.num_envs, rows)
+        return self._batched(observations), rewards, flags[0], flags[1], collate(self.num_envs, rows)
+
+    def _spread(self, members: Sequence[int], values: Sequence[Any], blank: Any) -> list[Any]:
+        """The values of some members at their places among all."""
+        if len(members) == self.num_envs and members == range(self.num_envs):
+            return list(values)
+        spread = [blank] * self.num_envs
+        for member, value in zip(members, values, strict=True):
+            spread[member] = value
+        return spread
+
+    def _end(
+        self, ended: list[int], observations: Sequence[Any], rows: list[tuple[int, dict[str, Any]]]
+    ) -> list[int]:
+        """Close the episodes of some members, and name those whose next one begins at once."""
+        for member in ended:
+            self._playing[member] = False
+            self._over[member] = self.autoreset_mode is AutoresetMode.NEXT_STEP
+        if self.autoreset_mode is not AutoresetMode.SAME_STEP:
+            return []
+        infos = dict(rows)
+        rows[:] = [(member, info) for member, info in rows if self._playing[member]]
+        rows += [
+            (member, {"final_obs": observations[member], "final_info": infos.get(member, {})})
+            for member in ended
+        ]
+        return ended
+
+    async def _stepped(self, members: Sequence[int], actions: Sequence[Any], wait: bool) -> list[Any]:
+        """Step members that play: plainly while none waits, else all at once."""
+        results: list[Any] = []
+        envs = self._members
+        if not (wait or self._waits):
+            before = hooks.waits()
+            for member, action in zip(members, actions, strict=True):
+                results.append(envs[member].step(action))
+                if hooks.waits() != before:
+                    self._waits = True
+                    break
+        if len(results) < len(members):
+            done = len(results)
+            rest = zip(members[done:], actions[done:], strict=True)
+            results += await settle(_together([astep(envs[member], action) for member, action in rest]))
+        return results
 
     def _actions(self, members: Sequence[int], actions: Any) -> Sequence[Any]:
         if not self._schedule.is_seeded:
@@ -319,21 +362,6 @@ class GroupVectorEnv(VectorEnv[Any, Any, Any]):
                 rewards = [{"group_rewards": dict(score.rewards)} for score in scores]
                 rows += zip(members, rewards, strict=True)
         return rows
-
-    async def _all(self, calls: Sequence[tuple[Any, Any]], wait: bool) -> list[Any]:
-        """Make (plain, awaitable) calls of different members: plainly while none waits, else all at once."""
-        results: list[Any] = []
-        if not (wait or self._waits):
-            before = hooks.waits()
-            for plain, _ in calls:
-                results.append(plain())
-                if hooks.waits() != before:
-                    self._waits = True
-                    break
-        rest = calls[len(results) :]
-        if rest:
-            results += await settle(_together([awaitable() for _, awaitable in rest]))
-        return results
 
     def _checked(self, indices: Sequence[int]) -> list[int]:
         members = [int(index) for index in indices]
