@@ -21,6 +21,7 @@ from textgym.errors import (
     ConfigError,
     ContextOverflow,
     MalformedResponse,
+    PolicyError,
     ProviderFailed,
     ProviderRejected,
 )
@@ -225,6 +226,61 @@ def test_a_server_that_breaks_over_ids_is_one_that_does_not_continue_them(caplog
         (completion,) = ask(policy_of(server, max_retries=1), IDS)
     assert completion.text == "hello"
     assert "does not continue token ids" in caplog.text
+
+
+@pytest.mark.parametrize("extra", [{"min_tokens": 5}, {"max_completion_tokens": 64}, {"max_tokens": 64}])
+def test_the_question_for_one_token_contradicts_no_length(extra):
+    with MockModelServer(answer="hello") as server:
+        policy = policy_of(server, extra_body=extra)
+        ask(policy, {**CHAT, "sampling": Sampling(extra={**extra, "top_k": 2})})
+        (probe,) = probes(server)
+    assert {name for name in probe if "tokens" in name} == {"max_tokens"}
+    assert probe["top_k"] == 2
+
+
+def test_a_server_that_is_not_ready_is_asked_for_ids_again():
+    with MockModelServer(answer="hello", chaos="404") as server:
+        policy = policy_of(server)
+        with pytest.raises(ProviderRejected):
+            ask(policy, IDS)
+        server.chaos.plan = None
+        (completion,) = ask(policy, IDS)
+        assert "messages" not in server.requests[-1]
+    assert list(completion.prompt_token_ids) == PROMPT
+
+
+def test_a_server_that_became_another_is_asked_again():
+    with MockModelServer(answer="hello") as server:
+        policy = policy_of(server)
+        ask(policy, CHAT)
+        server.chaos.plan = "422-unknown-field"
+        with pytest.raises(ProviderRejected):
+            ask(policy, CHAT)
+        (completion,) = ask(policy, CHAT)
+    assert completion.token_ids is None
+    assert policy.capture_level is CaptureLevel.LOGPROBS
+
+
+def test_closing_while_it_is_asked_is_an_error_and_no_cancellation():
+    with MockModelServer(answer="hello", latency=5.0) as server:
+
+        async def main() -> None:
+            policy = policy_of(server)
+            waiting = [asyncio.create_task(policy.complete(CompletionRequest(**CHAT))) for _ in range(3)]
+            await asyncio.sleep(0.1)
+            await policy.aclose()
+            outcomes = await asyncio.gather(*waiting, return_exceptions=True)
+            assert [type(outcome) for outcome in outcomes] == [PolicyError] * 3
+
+        asyncio.run(main())
+
+
+def test_ids_that_are_missing_from_an_answer_are_no_answer_without_tokens():
+    with MockModelServer(
+        answer=lambda body: {"content": "hello", "token_ids": [], "logprobs": None}
+    ) as server:
+        with pytest.raises(MalformedResponse, match="token_ids of the reply is"):
+            ask(policy_of(server), CHAT)
 
 
 def test_the_deadline_holds_for_the_first_request_too():

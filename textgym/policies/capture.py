@@ -16,13 +16,23 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from textgym.errors import AuthenticationFailed, ProviderFailed, ProviderRejected
+from textgym.errors import AuthenticationFailed, PolicyError, ProviderFailed, ProviderRejected
 from textgym.types import Completion, CompletionRequest, Sampling
 
-__all__ = ["DIALECTS", "PLAIN", "Capture", "CaptureLevel", "Dialect", "Form", "probe_request"]
+__all__ = [
+    "DIALECTS",
+    "PLAIN",
+    "Capture",
+    "CaptureLevel",
+    "Dialect",
+    "Form",
+    "probe_request",
+    "without_lengths",
+]
 
 _log = logging.getLogger("textgym.policies.openai")
 _PROBE_IDS = 8
+_LENGTHS = frozenset(["best_of", "max_completion_tokens", "max_new_tokens", "max_tokens", "min_tokens", "n"])
 
 
 class CaptureLevel(StrEnum):
@@ -114,6 +124,8 @@ class Capture:
         self._known = known
         self._source = source
         self._asking: dict[Form, asyncio.Task[Dialect | None]] = {}
+        self._refused_ids = ""
+        self._closed = False
 
     async def dialect(self, form: Form, ask: Callable[[Dialect], Awaitable[Completion]]) -> Dialect | None:
         """The dialect to use from now on.
@@ -127,8 +139,8 @@ class Capture:
             The dialect, or None where the server does not continue token ids.
 
         Raises:
-            PolicyError: The server cannot be asked now, refuses the plain request as well, or tells tokens in a
-                wrong shape. Nothing is remembered then.
+            PolicyError: The policy was closed meanwhile, or the server cannot be asked now, refuses the plain
+                request as well, or tells tokens in a wrong shape. Nothing is remembered then.
         """
         if form in self._known:
             return self._known[form][0]
@@ -136,10 +148,32 @@ class Capture:
         if task is None:
             task = self._asking[form] = asyncio.create_task(self._find(form, ask))
             task.add_done_callback(lambda done: self._done(form, done))
-        return await asyncio.shield(task)
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            if not self._closed:
+                raise
+            raise PolicyError(
+                f"{self._source}: the policy was closed while a request was under way"
+            ) from None
+
+    def forget(self, form: Form) -> None:
+        """Ask again before the next request: this one was refused, and the server may be another by now."""
+        self._known.pop(form, None)
+
+    def leave_ids(self) -> None:
+        """Remember that the servers do not continue token ids, now that they answer otherwise."""
+        if Form.IDS not in self._known:
+            self._known[Form.IDS] = (None, CaptureLevel.TEXT)
+            _log.warning(
+                "%s does not continue token ids (%s): it renders the conversation itself",
+                self._source,
+                self._refused_ids,
+            )
 
     def close(self) -> None:
-        """Stop asking."""
+        """Stop asking; whoever waits for an answer gets a ``PolicyError``."""
+        self._closed = True
         for task in self._asking.values():
             task.cancel()
 
@@ -168,23 +202,16 @@ class Capture:
             if best == _ALL:
                 break
         if form is Form.IDS and best < _IDS:
-            found, best = None, 0
+            self._refused_ids = last
+            return None  # not remembered: perhaps the server answers nothing at all
         if best == 0 and found is not None:
             await ask(found)  # if this is refused too, it was not for the tokens' sake
         level = (CaptureLevel.TEXT, CaptureLevel.LOGPROBS, CaptureLevel.TOKENS, CaptureLevel.TOKENS)[best]
         self._known[form] = (found, level)
-        self._tell(form, best, level, last)
+        self._tell(best, level, last)
         return found
 
-    def _tell(self, form: Form, best: int, level: CaptureLevel, last: str) -> None:
-        if form is Form.IDS:
-            if best == 0:
-                _log.warning(
-                    "%s does not continue token ids (%s): it renders the conversation itself",
-                    self._source,
-                    last,
-                )
-            return
+    def _tell(self, best: int, level: CaptureLevel, last: str) -> None:
         if level is not CaptureLevel.TOKENS:
             what = "log-probabilities without ids" if level is CaptureLevel.LOGPROBS else "text alone"
             _log.warning(
@@ -219,5 +246,10 @@ def probe_request(request: CompletionRequest) -> CompletionRequest:
         messages=[{"role": "user", "content": "hi"}] if request.messages else [],
         prompt=None if request.prompt is None else "hi",
         prompt_ids=ids,
-        sampling=Sampling(max_tokens=1, extra=request.sampling.extra),
+        sampling=Sampling(max_tokens=1, extra=without_lengths(request.sampling.extra)),
     )
+
+
+def without_lengths(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields that may stand beside ``max_tokens=1`` in a request for one token."""
+    return {name: value for name, value in fields.items() if name not in _LENGTHS}

@@ -20,9 +20,23 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Literal, Self
 
-from textgym.errors import ConfigError, ProviderFailed
+from textgym.errors import (
+    AuthenticationFailed,
+    ConfigError,
+    ContextOverflow,
+    ProviderFailed,
+    ProviderRejected,
+)
 from textgym.policies.bodies import encode_body, form_of, request_body
-from textgym.policies.capture import PLAIN, Capture, CaptureLevel, Dialect, Form, probe_request
+from textgym.policies.capture import (
+    PLAIN,
+    Capture,
+    CaptureLevel,
+    Dialect,
+    Form,
+    probe_request,
+    without_lengths,
+)
 from textgym.policies.delivery import Delivery, Terms
 from textgym.policies.endpoints import OPENAI, api_key_of, base_urls_of, shown_url
 from textgym.policies.fleet import Fleet
@@ -178,11 +192,16 @@ class OpenAIPolicy:
         form = form_of(request, self.mode)
         if not self.tokens and form is not Form.IDS:
             return await self._ask(delivery, form, PLAIN[form], request)
-        if form in self._known:
-            form, dialect = await self._captured(delivery, form, request)
-            completion = await self._ask(delivery, form, dialect, request)
-        else:
-            completion, form = await self._first(delivery, form, request)
+        try:
+            if form in self._known:
+                form, dialect = await self._captured(delivery, form, request)
+                completion = await self._ask(delivery, form, dialect, request)
+            else:
+                completion, form = await self._first(delivery, form, request)
+        except ProviderRejected as error:
+            if not isinstance(error, AuthenticationFailed | ContextOverflow):
+                delivery.capture.forget(form)
+            raise
         if form is Form.IDS and completion.prompt_token_ids is None:
             return replace(completion, prompt_token_ids=request.prompt_ids)  # it continued what it was sent
         return completion
@@ -210,21 +229,29 @@ class OpenAIPolicy:
         """In which form and dialect to send a request whose tokens are wanted."""
         found = self._known.get(form)
         if found is None:
-            probe = probe_request(request)
+            probe, extra = probe_request(request), without_lengths(self.extra_body)
             dialect = await delivery.capture.dialect(
-                form, lambda dialect: self._ask(delivery, form, dialect, probe)
+                form, lambda dialect: self._ask(delivery, form, dialect, probe, extra)
             )
         else:
             dialect = found[0]
         if dialect is not None:
             return form, dialect
         other = Form.CHAT if request.messages or request.prompt is None else Form.PROMPT
-        return await self._captured(delivery, other, request)
+        chosen = await self._captured(delivery, other, request)
+        delivery.capture.leave_ids()
+        return chosen
 
     async def _ask(
-        self, delivery: Delivery, form: Form, dialect: Dialect, request: CompletionRequest
+        self,
+        delivery: Delivery,
+        form: Form,
+        dialect: Dialect,
+        request: CompletionRequest,
+        extra: Mapping[str, Any] | None = None,
     ) -> Completion:
-        body = request_body(request, model=self.model, form=form, dialect=dialect, extra=self.extra_body)
+        extra = self.extra_body if extra is None else extra
+        body = request_body(request, model=self.model, form=form, dialect=dialect, extra=extra)
         return await delivery.deliver(
             dialect.route,
             encode_body(body),

@@ -80,6 +80,8 @@ def parse_reply(
     if include_reasoning and reasoning is not None:
         text = f"<think>\n{reasoning}\n</think>\n\n{text}"
     token_ids, logprobs, prompt_ids = _tokens(document, choice, source)
+    if token_ids is not None and not token_ids.size and text:
+        _wrong(source, "choices[0].token_ids", [], "the ids of the text that came with it")
     reason = choice.get("finish_reason")
     return Completion(
         text=text,
