@@ -118,9 +118,9 @@ def test_a_thousand_calls_leave_nothing(backend: str) -> None:
 
 def test_sessions_leave_nothing(backend: str) -> None:
     with Sandbox(limits=limits(), backend=backend) as box:
-        box.run("pass")
-        with box.session() as session:
-            session.run("pass")
+        for _ in range(20):
+            with box.session() as session:
+                session.run("pass")
         before = state()
         for number in range(60):
             with box.session() as session:
