@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import os
+import secrets
 import selectors
 import threading
 import time
@@ -68,7 +69,7 @@ class Pool:
         self._zygotes: set[ZygoteProcess] = set()
         self._busy: set[Child] = set()
         self._registered: set[int] = set()
-        self._ordinal = 0
+        self._ordinal = secrets.randbelow(1 << 30)  # children of two pools shall not be one user
 
     def submit(self, job: Job) -> None:
         """Have a job run; its future tells the rest."""

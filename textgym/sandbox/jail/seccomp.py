@@ -27,7 +27,7 @@ _ITSELF = 0x7FFFFFF1
 _PLAIN_NAMES = """
 read write readv writev pread64 pwrite64 preadv pwritev lseek close close_range fstat stat lstat newfstatat
 statx getdents64 dup dup2 dup3 pipe pipe2 select pselect6 poll ppoll epoll_create epoll_create1 epoll_ctl
-epoll_wait epoll_pwait eventfd2 recvfrom recvmsg shutdown getsockname getpeername getsockopt mmap munmap
+epoll_wait epoll_pwait eventfd2 recvfrom recvmsg shutdown getsockname getpeername mmap munmap
 mremap mprotect brk madvise futex set_robust_list rseq sched_yield rt_sigaction rt_sigprocmask rt_sigreturn
 rt_sigpending rt_sigtimedwait rt_sigsuspend sigaltstack pause alarm setitimer getitimer clock_gettime
 clock_getres clock_nanosleep nanosleep gettimeofday time times getrusage getpid getppid gettid getuid
@@ -69,6 +69,8 @@ _UNIX, _STREAM, _NONBLOCK_CLOEXEC = 1, 1, 0o4000 | 0o2000000
 _VM_SIGHAND_THREAD = 0x100 | 0x800 | 0x10000
 _NO_THREAD = 0x1000 | 0x2000 | 0x4000 | 0x8000 | 0x800000 | 0x80000000 | 0x7E020000
 """Of clone: PIDFD, PTRACE, VFORK, PARENT, UNTRACED, IO and all namespaces."""
+_SOL_SOCKET, _SOCKET_FACTS = 1, (3, 4, 7, 8, 30, 38, 39)
+"""TYPE, ERROR, SNDBUF, RCVBUF, ACCEPTCONN, PROTOCOL, DOMAIN."""
 _DUPLICATE_AND_FLAGS = (0, 1, 2, 3, 4, 1030)
 _TCGETS, _TIOCGWINSZ, _FIONREAD, _FIONBIO, _FIONCLEX, _FIOCLEX = (
     0x5401,
@@ -110,6 +112,8 @@ def _tested(extras: Iterable[Extra]) -> dict[str, Sequence[Sequence[_Test]]]:
         "sched_getaffinity": one_of(0, (0,)),
         # Event loops wake themselves with a pair. A stream of a pair cannot be sent elsewhere.
         "socketpair": [[_Test(0, _ALL, _UNIX), _Test(1, _ALL & ~_NONBLOCK_CLOEXEC, _STREAM)]],
+        # Not who is at the other end: a handle of the trainer's process is among the answers.
+        "getsockopt": [[_Test(1, _ALL, _SOL_SOCKET), *test] for test in one_of(2, _SOCKET_FACTS)],
         "sendto": [[_Test(5, _ALL, 0)]],
     }
     if Extra.THREADS in extras:
