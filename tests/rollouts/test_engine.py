@@ -506,3 +506,17 @@ def test_compared_groups_are_resumed_whole(tmp_path: Path) -> None:
     assert sorted(asked) == sorted([0, 1, 2] * 3)  # two whole groups were kept
     assert [t.reward for t in resumed] == [t.reward for t in whole]
     assert [t.reward for t in textgym.Run.load(tmp_path / "run")] == [t.reward for t in whole]
+
+
+def test_an_episode_is_as_old_as_its_first_turn() -> None:
+    class Learning:
+        """A policy whose weights change between turns."""
+
+        name = "learning"
+
+        async def complete(self, request: CompletionRequest) -> Completion:
+            return Completion(text="no", policy_version=request.turn + 4)
+
+    run = textgym.rollout("textgym/GuessNumber-v0", Learning(), num_examples=1, env_kwargs={"max_turns": 3})
+    assert len(run[0].steps) == 3
+    assert run[0].policy_version == 4

@@ -310,7 +310,7 @@ class _Episode:
         spent.total_tokens += spent.context_tokens
         if completion.reasoning is not None:
             self.reasoning[len(self.messages)] = completion.reasoning
-        if completion.policy_version is not None:
+        if self.policy_version is None:  # of several, the oldest: that is how stale the episode is
             self.policy_version = completion.policy_version
         self.sampled.append(len(self.messages))
         self.messages.append({"role": "assistant", "content": action})

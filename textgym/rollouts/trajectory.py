@@ -149,7 +149,7 @@ class Trajectory:
     policy: str = ""
     """Name of the policy."""
     policy_version: int | str | None = None
-    """Version of the weights that sampled it, where the policy knows one."""
+    """Version of the weights that sampled it, where the policy knows one; of several, the first."""
     seconds: float = 0.0
     """Wall time from reset to end."""
 
