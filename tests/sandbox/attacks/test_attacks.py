@@ -18,8 +18,14 @@ if sys.platform != "linux":
 from containment.attack import Control
 from containment.ground import Estate
 from containment.known import EVERYWHERE, KNOWN
-from containment.machine import BACKENDS, interpreter_of_nobody, table_of_nobody, why_not
-from containment.table import ATTACKS, MODES, adopt_orphans, with_sandbox, without_sandbox
+from containment.machine import (
+    BACKENDS,
+    interpreter_of_nobody,
+    table_of_nobody,
+    table_of_this_user,
+    why_not,
+)
+from containment.table import ATTACKS, MODES, without_sandbox
 
 pytestmark = pytest.mark.timeout(600)  # a table takes half a minute on two quiet cores
 
@@ -37,9 +43,7 @@ def check(backend: str, found: dict[str, str]) -> None:
 def test_what_gets_out_is_what_is_known(backend: str, mode: str) -> None:
     if reason := why_not(backend, mode):
         pytest.skip(reason)
-    adopt_orphans()
-    with Estate() as estate:
-        check(backend, with_sandbox(backend, mode, estate))
+    check(backend, table_of_this_user(backend, mode))
 
 
 @pytest.mark.parametrize("backend", BACKENDS)

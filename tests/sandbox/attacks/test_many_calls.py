@@ -16,7 +16,7 @@ if sys.platform != "linux":
     pytest.skip("the sandbox is built on Linux", allow_module_level=True)
 
 from containment.machine import BACKENDS, why_not
-from containment.table import adopt_orphans, limits, orphans
+from containment.table import adopt_orphans, children, limits, orphans
 
 from textgym.sandbox import Sandbox
 
@@ -88,8 +88,9 @@ def backend(request: pytest.FixtureRequest) -> Iterator[str]:
     if reason := why_not(request.param):
         pytest.skip(reason)
     adopt_orphans()
+    others = children()  # of tests before
     yield request.param
-    assert orphans() == [], "processes were left behind"
+    assert orphans(others=others) == [], "processes were left behind"
 
 
 async def play(box: Sandbox, count: int) -> list[str]:

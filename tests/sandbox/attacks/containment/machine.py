@@ -56,6 +56,17 @@ def interpreter_of_nobody() -> str:
     return ""
 
 
+def table_of_this_user(backend: str, mode: str) -> dict[str, str]:
+    """The table of a backend, played in a process of its own, whose children are nobody else's."""
+    folder = Path(__file__).parent.parent
+    paths = [str(folder), str(Path(sys.modules["textgym"].__file__ or "").parent.parent)]
+    command = [sys.executable, "-m", "containment.table", "--backend", backend, "--mode", mode]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
+    said = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+    assert said.returncode == 0, said.stderr[-3000:]
+    return dict(json.loads(said.stdout))
+
+
 def as_nobody() -> list[str]:
     """The command that gives every privilege up."""
     return ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", "--inh-caps=-all"]

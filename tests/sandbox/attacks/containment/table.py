@@ -16,7 +16,7 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from containment.attack import Attack, Control, Report
@@ -34,7 +34,7 @@ ATTACKS: tuple[Attack, ...] = (*READS, *NETWORKING, *RESOURCES, *KERNEL, *RESULT
 
 BY_MODE = {
     "run": ATTACKS,
-    "session": ATTACKS,
+    "session": (*RESOURCES, *RESULTS),
     "scratch": (*READS, *RESOURCES, *RESULTS),
     "call": (*RESOURCES, *RESULTS),
 }
@@ -172,12 +172,14 @@ def children() -> list[int]:
     return found
 
 
-def orphans(patience: float = 10.0) -> list[str]:
-    """Processes below this one that are still there after a while; those that have ended are collected."""
+def orphans(patience: float = 10.0, others: Collection[int] = ()) -> list[str]:
+    """Processes below this one, but for some others, that are still there after a while; the ended are collected."""
     began = time.monotonic()
     while True:
         found = []
         for pid in children():
+            if pid in others:
+                continue
             try:
                 name, state = Path(f"/proc/{pid}/stat").read_text().split(" ", 1)[1].rsplit(") ", 1)
             except OSError:
