@@ -13,6 +13,7 @@ import signal
 import socket
 import struct
 import time
+from contextlib import suppress
 from enum import Enum
 from typing import Any
 
@@ -74,6 +75,7 @@ class Child:
         self.fault = ""
         """Why its confinement failed, if it did."""
         self.reported = False
+        self._closed = False
         self._limits = limits
         opened: list[int] = []
         try:
@@ -115,21 +117,16 @@ class Child:
         self._forget_run()
         self.job = job
         job.attempts += 1
-        request = memory_file(job.request())
+        files: list[int] = []
         try:
-            stdin = memory_file(job.stdin.encode("utf-8", "backslashreplace"))
-        except BaseException:
-            os.close(request)
-            raise
-        channel = socket.socket(fileno=os.dup(self.channel))
-        try:
-            socket.send_fds(channel, [b"r"], [request, stdin])
-        except OSError:
-            pass  # it is gone, as its zygote will tell
+            files.append(memory_file(job.request()))
+            files.append(memory_file(job.stdin.encode("utf-8", "backslashreplace")))
+            channel = socket.socket(fileno=os.dup(self.channel))
+            with channel, suppress(ConnectionError):  # it is gone, as its zygote will tell
+                socket.send_fds(channel, [b"r"], files)
         finally:
-            channel.close()
-            os.close(request)
-            os.close(stdin)
+            for each in files:
+                os.close(each)
         if self.state is not State.STARTING:
             self._start_clock()
 
@@ -251,9 +248,11 @@ class Child:
         self.zygote.tell({"do": "kill", "id": self.ordinal})
 
     def close(self) -> None:
-        """Close the descriptors."""
-        for each in (self.channel, self.out, self.err):
-            os.close(each)
+        """Close the descriptors, once."""
+        if not self._closed:
+            self._closed = True
+            for each in (self.channel, self.out, self.err):
+                os.close(each)
 
 
 def _outcome(report: dict[str, Any]) -> CallOutcome:

@@ -213,7 +213,10 @@ class Pool:
         else:
             child.zygote.tell({"do": "continue", "id": child.ordinal})
         self._busy.add(child)
-        child.begin(job)
+        try:
+            child.begin(job)
+        except Exception as error:
+            self._refuse(child, job, error)
         for descriptor in child.readable:
             self._watch(descriptor, lambda child=child, descriptor=descriptor: self._read(child, descriptor))  # type: ignore[misc]
 
@@ -230,6 +233,18 @@ class Pool:
         if zygote.started >= MAX_STARTS:
             self._zygote = None
         return child
+
+    def _refuse(self, child: Child, job: Job, error: Exception) -> None:
+        """Fail a child's job, and end the child; its session goes on without it."""
+        session = self._sessions.get(job.key) if job.key is not None else None
+        if session is not None:
+            session.child = child.key = None
+            if child.state is State.IDLE:
+                session.lost = "a run of it could not begin"
+        child.job = None
+        child.kill()
+        job.fail(error)
+        self._release(job)
 
     def _release(self, job: Job) -> None:
         """Let the next run of the job's session come."""
@@ -262,9 +277,8 @@ class Pool:
         child.read(descriptor)
         self._unwatch_ended(child)
         if child.fault and child.job is not None:
-            job, child.job = child.job, None
-            job.fail(SandboxUnavailable(f"the sandbox could not confine a process: {child.fault}"))
-            child.kill()
+            why = f"the sandbox could not confine a process: {child.fault}"
+            self._refuse(child, child.job, SandboxUnavailable(why))
         elif child.verdict is SandboxStatus.OUTPUT and child.state is not State.ENDING:
             child.kill()
         elif child.reported and child.lasting and child.state is State.RUNNING:
@@ -331,7 +345,6 @@ class Pool:
         """A zygote failed or died: its jobs get another, once."""
         if self._zygote is zygote:
             self._zygote = None
-        self._zygotes.discard(zygote)
         self._unwatch(zygote.control.fileno())
         zygote.end()
         for child in zygote.children.values():
@@ -346,6 +359,7 @@ class Pool:
                 self._queue.appendleft(job)
             else:
                 self._settle(child, child.result(None))
+        self._zygotes.discard(zygote)  # not before: should anything fail here, all its jobs have to fail too
 
     def _settle(self, child: Child, result: SandboxResult) -> None:
         job, child.job = child.job, None
@@ -369,7 +383,7 @@ class Pool:
             self._lose(child.zygote, "it did not answer")
 
     def _fail_all(self, error: BaseException) -> None:
-        jobs = [*self._queue, *(job for session in self._sessions.values() for job in session.waiting)]
+        jobs = [*self._queue]
         for zygote in self._zygotes:
             self._unwatch(zygote.control.fileno())
             zygote.end()
@@ -377,14 +391,16 @@ class Pool:
                 self._let_go(child)
                 if child.job is not None:
                     jobs.append(child.job)
+        for session in self._sessions.values():
+            jobs += session.waiting
+            session.waiting.clear()
+            session.busy, session.lost = False, "the sandbox lost its processes"
         self._zygotes.clear()
-        self._sessions.clear()
         self._queue.clear()
         self._busy.clear()
         self._zygote = None
         for job in jobs:
-            if not job.future.done():
-                job.fail(error)
+            job.fail(error)
 
     # ---- descriptors
 

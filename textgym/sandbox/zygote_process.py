@@ -151,7 +151,7 @@ class ZygoteProcess:
         return " ".join(text.split())[-_ECHOED_BYTES:]
 
     def end(self) -> None:
-        """Kill it, and with it all of its children; reap it."""
+        """Kill it, and with it all of its children; reap it. Once more does no harm."""
         self._process.kill()
         self._process.wait()
         self._close()
@@ -163,7 +163,9 @@ class ZygoteProcess:
 
     def _close(self) -> None:
         self.control.close()
-        os.close(self._faults)
+        faults, self._faults = self._faults, -1
+        if faults >= 0:
+            os.close(faults)
         while self._outbox:
             for each in self._outbox.popleft()[1]:
                 os.close(each)
