@@ -366,12 +366,15 @@ class Pool:
         assert job is not None
         session = self._sessions.get(job.key) if job.key is not None else None
         if session is not None:
-            if session.lost:
+            wanted = not job.future.cancelled()
+            if session.lost and wanted:
                 lost = f"[the session was lost, {session.lost}: this run began without its names]\n"
                 result = replace(result, stderr=lost + result.stderr)
                 session.lost = ""
-            if session.child is None:
+            if session.child is None and wanted:
                 result = replace(result, stderr=result.stderr + NAMES_ARE_GONE)
+            elif session.child is None:  # nobody sees this result: the next one has to tell
+                session.lost = "a run of it was cancelled"
         job.succeed(result)
         self._release(job)
 
