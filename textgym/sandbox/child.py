@@ -105,6 +105,7 @@ class Child:
         self._claim: SandboxStatus | None = None
         self._values: dict[int, CallOutcome] = {}
         self._began = 0.0
+        self._excess = ""
         self.verdict: SandboxStatus | None = None
         self.reported = False
 
@@ -160,13 +161,16 @@ class Child:
         self._text[descriptor] += data[:room]
         if len(data) > room and self.verdict is None:
             self.verdict = SandboxStatus.OUTPUT
+            self._excess = f"it wrote more than {self._limits.output_bytes} bytes"
 
     def _take_reports(self, data: bytes) -> None:
         self._reports += data
         self._reported_bytes += len(data)
         if self._reported_bytes > self._limits.result_bytes + _OF_REPORTS:
             self._reports.clear()
-            self.verdict = self.verdict or SandboxStatus.OUTPUT
+            if self.verdict is None:
+                self.verdict = SandboxStatus.OUTPUT
+                self._excess = f"its values took more than {self._limits.result_bytes} bytes"
         while len(self._reports) >= 4:
             (length,) = struct.unpack_from("!I", self._reports)
             if len(self._reports) < 4 + length:
@@ -225,7 +229,7 @@ class Child:
         if self.verdict is SandboxStatus.TIMEOUT:
             return self.verdict, f"stopped after {job.seconds:g} s"
         if self.verdict is SandboxStatus.OUTPUT:
-            return self.verdict, f"stopped because it wrote more than {self._limits.output_bytes} bytes"
+            return self.verdict, f"stopped because {self._excess}"
         if status is None:
             if self._claim is not None and self.lasting:
                 return self._claim, ""
