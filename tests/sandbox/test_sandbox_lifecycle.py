@@ -328,6 +328,38 @@ def test_a_forked_process_has_processes_of_its_own() -> None:
 
 
 @linux
+def test_a_process_that_is_forked_during_the_first_use_has_a_first_use_of_its_own() -> None:
+    code = """
+        import os, signal, threading
+        from textgym.sandbox import Sandbox
+        from textgym.sandbox.child import Child
+        begun, go_on, begin = threading.Event(), threading.Event(), Child.begin
+        def wait(child, job):  # on the thread that the first use tries a backend with
+            begin(child, job)
+            begun.set()
+            go_on.wait()
+        Child.begin = wait
+        box = Sandbox()
+        thread = threading.Thread(target=box.run, args=["1"])
+        thread.start()
+        begun.wait()
+        before = len(os.listdir("/proc/self/fd"))
+        if os.fork() == 0:
+            signal.alarm(60)
+            fewer = len(os.listdir("/proc/self/fd")) < before
+            Child.begin = begin
+            os._exit(0 if fewer and box.run("print(2)").stdout == "2\\n" else 1)
+        _, status = os.wait()
+        go_on.set()
+        thread.join()
+        print(status)
+    """
+    process = python(code)
+    out, _ = process.communicate()
+    assert out == "0\n"
+
+
+@linux
 def test_runs_leave_nothing_behind() -> None:
     auto = Sandbox()
 
