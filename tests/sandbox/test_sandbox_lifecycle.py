@@ -239,6 +239,47 @@ def test_a_run_that_cannot_begin_leaves_the_others_alone(at: int, monkeypatch: p
 
 
 @linux
+def test_a_process_without_descriptors_gets_errors_and_leaks_none() -> None:
+    code = """
+        import os, resource
+        from textgym.sandbox import Sandbox, probe
+        def count():
+            return len(os.listdir("/proc/self/fd"))
+        probe()
+        most = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (256, most[1]))
+        for spare in range(20):
+            box = Sandbox()
+            before = count()
+            held = []
+            try:
+                while True:
+                    held.append(os.dup(0))
+            except OSError:
+                pass
+            for _ in range(spare):
+                os.close(held.pop())
+            try:
+                said = box.run("print(1)").stdout
+            except OSError as error:
+                said = type(error).__name__
+            for each in held:
+                os.close(each)
+            late = box.run("print(2)").stdout
+            box.close()
+            if late != "2\\n" or said not in ("1\\n", "OSError") or count() != before:
+                print(spare, said, late, count() - before)
+    """
+    process = python(code)
+    try:
+        out, _ = process.communicate(timeout=90)
+    finally:
+        process.kill()
+    assert out == ""
+    assert process.returncode == 0
+
+
+@linux
 def test_a_session_that_cannot_be_confined_can_be_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
     take = child_module.Child._take_report
 

@@ -125,12 +125,32 @@ class Pool:
             if self._closing:
                 return False
             if self._thread is None:
-                self._wake, self._woken = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
-                self._thread = threading.Thread(target=self._main, name="textgym-sandbox", daemon=True)
-                self._thread.start()
+                self._start()
             self._inbox.append(message)
             self._signal()
             return True
+
+    def _start(self) -> None:
+        """Start the thread; should there be no descriptors or no threads left, nothing has been started."""
+        selector = selectors.DefaultSelector()
+        try:
+            wake, woken = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+            try:
+                selector.register(wake, selectors.EVENT_READ, self._heed)
+                thread = threading.Thread(
+                    target=self._main, args=(selector,), name="textgym-sandbox", daemon=True
+                )
+                self._selector, self._wake, self._woken = selector, wake, woken
+                thread.start()
+            except BaseException:
+                self._selector, self._wake, self._woken = None, -1, -1
+                os.close(wake)
+                os.close(woken)
+                raise
+        except BaseException:
+            selector.close()
+            raise
+        self._thread = thread
 
     def _signal(self) -> None:
         if self._woken >= 0:
@@ -139,12 +159,11 @@ class Pool:
             except BlockingIOError:
                 pass  # it is awake enough
 
-    def _main(self) -> None:
-        with selectors.DefaultSelector() as self._selector:
-            self._selector.register(self._wake, selectors.EVENT_READ, self._heed)
+    def _main(self, selector: selectors.BaseSelector) -> None:
+        with selector:
             while not self._closing:
                 try:
-                    self._turn(self._selector)
+                    self._turn(selector)
                 except Exception as error:
                     logging.getLogger(__name__).exception("the sandbox lost its processes")
                     self._fail_all(error)
