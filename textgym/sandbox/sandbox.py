@@ -47,7 +47,7 @@ class Sandbox:
             this machine. ``"unsafe-subprocess"`` isolates nothing and warns.
         modules: What is loaded before a run begins. Other modules of the standard library can be imported
         anyway;
-            installed packages only if they are named here.
+            installed packages only if one is named here, which makes all readable that are installed beside it.
         workers: Most runs at a time; None: one a core, at least two.
 
     Raises:
