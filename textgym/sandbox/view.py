@@ -61,8 +61,8 @@ def view(modules: tuple[str, ...]) -> View:
     """The paths that a Python with these modules needs.
 
     Args:
-        modules: Names of modules to be imported; those outside the standard library open the directory that they are
-            installed in.
+        modules: Names of modules to be imported; those outside the standard library open the directory that
+            they are installed in.
 
     Returns:
         The view.
