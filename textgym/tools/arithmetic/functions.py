@@ -224,11 +224,11 @@ def _wave(function: Callable[[float], float], value: Number) -> float:
     return 0.0 if abs(result) < _NOISE * abs(angle) else result
 
 
-def _sine(value: Number) -> Number:
+def _sine(value: Number) -> float:
     return _wave(math.sin, value)
 
 
-def _cosine(value: Number) -> Number:
+def _cosine(value: Number) -> float:
     return _wave(math.cos, value)
 
 
