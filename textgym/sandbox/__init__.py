@@ -30,8 +30,8 @@ it was refused. Where none does, ``SandboxUnavailable`` says what each lacks. x8
 
 **Covered** by the first three backends: reading files outside the interpreter's own (no home, no ``/etc``, no
 textgym, no installed packages unless one was asked for with ``modules``), writing any file (there is a bounded
-scratch directory where ``scratch_bytes`` asks for one), changing times, modes, owners or attributes of any path; every
-socket; starting programs and processes; signals to, tracing and reading of other processes, the zygote
+scratch directory where ``scratch_bytes`` asks for one), changing times, modes, owners or attributes of any path;
+every socket; starting programs and processes; signals to, tracing and reading of other processes, the zygote
 included; this process's environment, descriptors and memory; memory, computing time, wall time, output, files,
 threads; keys, BPF, io_uring, user namespaces, mounts, System V and POSIX shared objects, anonymous files; what
 is left behind, should this process die by SIGKILL.
