@@ -369,3 +369,12 @@ json_values = st.recursive(
 def test_any_json_value_comes_back_as_it_was(auto: Sandbox, values: list[object]) -> None:
     result = auto.call("def f(x): return x", "f", [[value] for value in values])
     assert [json.dumps(outcome.value) for outcome in result.values] == [json.dumps(value) for value in values]
+
+
+def test_which_bound_was_broken_is_told() -> None:
+    with Sandbox(SandboxLimits(output_bytes=2000, result_bytes=3000)) as box:
+        many = box.call("def f(x): return 'y' * x", "f", [[2 * 10**6]])
+        assert many.stderr == "[output: stopped because its values took more than 3000 bytes]\n"
+        assert many.status is SandboxStatus.OUTPUT
+        loud = box.run("print('y' * 10**5)")
+        assert loud.stderr == "[output: stopped because it wrote more than 2000 bytes]\n"

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import pickle
+from typing import Any
 
 import pytest
 
 from textgym.errors import SandboxUnavailable
 from textgym.sandbox import shared
-from textgym.tools import python, python_executor, registry
+from textgym.tools import ToolOutcome, ToolResult, Toolset, python, python_executor, registry
+from textgym.types import ToolCall
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -59,3 +61,20 @@ def test_both_names() -> None:
     twin = pickle.loads(pickle.dumps(python_executor))
     assert (twin.name, twin.function) == ("python_executor", python.function)
     assert python.is_async
+
+
+def test_waiting_for_other_programs_is_no_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = asyncio.wait
+
+    async def wait(tasks: set[asyncio.Task[Any]], timeout: float | None = None) -> Any:
+        return await real(tasks, timeout=None if timeout is None else 0.0)
+
+    monkeypatch.setattr(asyncio, "wait", wait)  # a queue that is longer than any deadline of the tool
+    toolset = Toolset([python, python_executor])
+
+    async def called(name: str) -> ToolResult:
+        return await toolset.call(ToolCall(id="1", name=name, arguments='{"code": "print(1)"}'))
+
+    for name in ("python", "python_executor"):
+        result = asyncio.run(called(name))
+        assert (result.outcome, result.text) == (ToolOutcome.OK, "1")

@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 
 __all__ = ["python", "python_executor"]
 
-_PATIENCE = 120.0
-"""Seconds until a call is given up: the sandbox has a deadline of its own, and calls may have to queue for it."""
 _TRACEBACK_LINES = 6
 _MAX_PRINTED = 3000
 """Longest output, in code points: below the bound of the tool, so that the error after it is seen."""
 
 
-@partial(Tool.from_function, timeout=_PATIENCE)
+# No deadline beside that of the sandbox, which counts from when the program begins: the time that a call waits
+# for others to end must not become a failure of the one who made it.
+@partial(Tool.from_function, timeout=None)
 async def python(code: str) -> str:
     """Run Python code and return what it prints.
 
@@ -51,7 +51,7 @@ async def python(code: str) -> str:
     return f"{output}\n{error}" if output else error
 
 
-python_executor = Tool.from_function(python.function, name="python_executor", timeout=_PATIENCE)
+python_executor = Tool.from_function(python.function, name="python_executor", timeout=python.timeout)
 """``python`` under another name."""
 
 
