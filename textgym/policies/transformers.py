@@ -66,7 +66,8 @@ class TransformersPolicy:
 
     Raises:
         MissingExtra: Torch or transformers is not installed.
-        ConfigError: A value is unusable, or the model is no causal language model with a cache.
+        ConfigError: A value is unusable, or a trial of a few tokens shows that the model does not predict with
+            its key-value cache what it predicts without.
     """
 
     def __init__(

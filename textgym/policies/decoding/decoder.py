@@ -20,6 +20,7 @@ from textgym.policies.decoding.choice import choose
 from textgym.policies.decoding.forward import Batch, Forward, Layers
 from textgym.policies.decoding.job import Job
 from textgym.policies.decoding.prefixes import Prefixes
+from textgym.policies.decoding.trial import try_model
 from textgym.types import FinishReason
 
 __all__ = ["Decoder"]
@@ -40,10 +41,14 @@ class Decoder:
         max_batch: Most rows that are decoded together.
         prefix_bytes: Memory for the caches of finished completions; 0 keeps none.
         version: Version of the weights.
+
+    Raises:
+        ConfigError: The model, decoded like this, predicts something else than in one full pass.
     """
 
     def __init__(self, model: Any, *, max_batch: int, prefix_bytes: int, version: int = 0) -> None:
         self.forward = Forward(model)
+        try_model(self.forward)
         self.version = version
         """Version of the weights; changes inside ``updating`` only."""
         self._max_batch = max_batch
