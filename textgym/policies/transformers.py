@@ -45,6 +45,13 @@ class TransformersPolicy:
     of the distribution that was really drawn from; at temperature 0 the most likely token is taken and its
     log-probability is the one at temperature 1.
 
+    A rope that changes past some length ("longrope") changes it for a whole row, so where ``max_context`` lets
+    rows become that long, only rows of one length are decoded together, no cache is kept for the next turn, and a
+    row that passes that length is read anew, as transformers' ``generate`` does: each log-probability is the
+    one after a full pass over what stands before the token. A pass over the finished row sees all of it with
+    the long rope, so tokens sampled before the switch have others there. A "dynamic" rope depends on what was read
+    before, so a context in which it would stretch is refused.
+
     The text of a completion has no special tokens in it and is cut before a stop string, while the ids keep
     both. Thinking and ``<tool_call>`` blocks stay in the text, where environments look for them. Without
     ``max_tokens`` a completion may fill the context; what does not fit is cut with ``finish_reason="length"``.
@@ -102,7 +109,9 @@ class TransformersPolicy:
         self._text_lock = (
             threading.Lock()
         )  # tokenizers of the tokenizers package change state when they encode
-        self._decoder = Decoder(self.model, max_batch=max_batch, prefix_bytes=prefix_cache)
+        self._decoder = Decoder(
+            self.model, max_batch=max_batch, prefix_bytes=prefix_cache, longest=self.context_length
+        )
         self._vocabulary = self._decoder.forward.vocabulary
         self._finalizer = weakref.finalize(self, self._decoder.close)
 

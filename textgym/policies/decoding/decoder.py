@@ -41,13 +41,16 @@ class Decoder:
         max_batch: Most rows that are decoded together.
         prefix_bytes: Memory for the caches of finished completions; 0 keeps none.
         version: Version of the weights.
+        longest: Most tokens that a row will have; None if unknown.
 
     Raises:
         ConfigError: The model, decoded like this, predicts something else than in one full pass.
     """
 
-    def __init__(self, model: Any, *, max_batch: int, prefix_bytes: int, version: int = 0) -> None:
-        self.forward = Forward(model)
+    def __init__(
+        self, model: Any, *, max_batch: int, prefix_bytes: int, version: int = 0, longest: int | None = None
+    ) -> None:
+        self.forward = Forward(model, longest)
         try_model(self.forward)
         self.version = version
         """Version of the weights; changes inside ``updating`` only."""
@@ -159,8 +162,14 @@ class Decoder:
         self._leave(_cancelled(self._jobs))
         if not (self._jobs and self.forward.rigid):
             self._admit()
-        if self._jobs:
-            self._advance(self._batch.step([job.ids[-1] for job in self._jobs]))
+        if not self._jobs:
+            return
+        if self._batch.lengths[0] == self.forward.switch:  # such rows have one length, and cross it together
+            rows = [job.prompt + job.ids for job in self._jobs]
+            self._batch, logits = Batch.begin(self.forward, rows, [None] * len(rows))
+        else:
+            logits = self._batch.step([job.ids[-1] for job in self._jobs])
+        self._advance(logits)
 
     def _admit(self) -> None:
         """Read the prompts of some waiting jobs, draw their first tokens and let them join."""
