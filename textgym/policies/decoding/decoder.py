@@ -61,6 +61,7 @@ class Decoder:
         self._batch = Batch(self.forward)
         self._turn = threading.Condition()
         self._updates = threading.Lock()
+        self._updater: int | None = None
         self._thread: threading.Thread | None = None
         self._pauses, self._stepping, self._closed = 0, False, False
 
@@ -93,11 +94,21 @@ class Decoder:
 
         Yields:
             The model.
+
+        Raises:
+            RuntimeError: This thread is inside such a block already.
         """
+        if self._updater == threading.get_ident():
+            raise RuntimeError(
+                "updating() is open already in this thread: change the model that it yields, and the version is "
+                "counted once, when the block ends"
+            )
         with self._updates, self._paused():
+            self._updater = threading.get_ident()
             try:
                 yield self.forward.model
             finally:  # even a failed update may have changed some weights
+                self._updater = None
                 self.version = self.version + 1 if version is None else version
                 self._prefixes.clear()
                 with self._turn:
@@ -231,17 +242,21 @@ class Decoder:
     def _advance(self, logits: Any) -> None:
         """Draw a token for every row and let the finished ones go."""
         finished: dict[int, FinishReason] = {}
-        broken: dict[int, str] = {}
+        broken: dict[int, PolicyError] = {}
         for row, (job, token) in enumerate(zip(self._jobs, choose(logits, self._jobs), strict=True)):
             if job.version is None:
                 job.version = self.version
             if not -float("inf") < token.logprob <= 1e-3:
-                broken[row] = (
+                broken[row] = PolicyError(
                     f"the model gave no probabilities (log-probability {token.logprob}) at token "
                     f"{len(job.ids)} of a completion: its weights or activations are not finite"
                 )
                 continue
-            reason = job.take(token)
+            try:
+                reason = job.take(token)
+            except Exception as error:  # its tokenizer's or its watcher's
+                broken[row] = _unfinished(error)
+                continue
             if reason is not None:
                 finished[row] = reason
         for row in finished:
@@ -249,12 +264,12 @@ class Decoder:
             if self._prefixes.enabled and not job.future.cancelled():
                 self._prefixes.keep([*job.prompt, *job.ids[:-1]], self._batch.row(row))
         gone = [(self._jobs[row], reason) for row, reason in finished.items()]
-        failed = [(self._jobs[row], message) for row, message in broken.items()]
+        failed = [(self._jobs[row], error) for row, error in broken.items()]
         self._leave({*finished, *broken})
         for job, reason in gone:
             _resolve(job, reason)
-        for job, message in failed:
-            _reject(job, PolicyError(message))
+        for job, error in failed:
+            _reject(job, error)
 
     def _leave(self, rows: set[int]) -> None:
         if not rows:
@@ -279,9 +294,22 @@ def _cancelled(jobs: list[Job]) -> set[int]:
     return {row for row, job in enumerate(jobs) if job.future.cancelled()}
 
 
+def _unfinished(cause: Exception) -> PolicyError:
+    error = PolicyError(
+        f"making text of a completion, or reporting its token, failed: {type(cause).__name__}: {cause}"
+    )
+    error.__cause__ = cause
+    return error
+
+
 def _resolve(job: Job, reason: FinishReason) -> None:
     try:
-        job.future.set_result(job.result(reason))
+        result = job.result(reason)
+    except Exception as error:
+        _reject(job, _unfinished(error))
+        return
+    try:
+        job.future.set_result(result)
     except InvalidStateError:  # cancelled in this moment
         pass
 
