@@ -24,6 +24,7 @@ from typing import Any, NoReturn, Self
 import numpy as np
 
 from textgym.errors import ConfigError, ContextOverflow
+from textgym.jsontext import printable
 from textgym.policies.decoding import Decoder, GrowingText, Job, Sampled, SamplingPlan, Token
 from textgym.policies.local_models import context_length_of, end_ids_of, load_model, template_of
 from textgym.types import Completion, CompletionRequest, Message, Sampling, Usage
@@ -253,9 +254,12 @@ class TransformersPolicy:
         return ids
 
     def encode(self, text: str) -> list[int]:
-        """The ids of a text, with the special tokens that the tokenizer puts around a text of its own."""
+        """The ids of a text, with the special tokens that the tokenizer puts around a text of its own.
+
+        Lone surrogates, which no tokenizer takes, become U+FFFD.
+        """
         with self._text_lock:
-            ids: list[int] = self.tokenizer(text)["input_ids"]
+            ids: list[int] = self.tokenizer(printable(text))["input_ids"]
         return ids
 
     def decode(self, ids: Sequence[int], *, specials: bool = False) -> str:

@@ -12,7 +12,8 @@ import asyncio
 import hmac
 import logging
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from textgym.errors import ConfigError, ContextOverflow, MissingExtra, PolicyError
@@ -153,7 +154,8 @@ class _Face:
         self._check_room(asked, [prompt])
         replies = self._replies(asked)
         if asked.stream:
-            return _events(self._stream(asked, prompt, replies))
+            documents = self._stream(asked, prompt, replies)
+            return _events(await anext(documents), documents)  # what is refused at once is no stream
         return _json(replies.whole([prompt], await self._sampled(request, asked, [prompt])))
 
     async def text(self, request: Request) -> Response:
@@ -220,6 +222,7 @@ class _Face:
                 self._submit(asked, prompt, choice) for prompt in prompts for choice in range(asked.choices)
             )
             whole: asyncio.Future[list[Sampled]] = asyncio.gather(*map(asyncio.wrap_future, futures))
+            whole.add_done_callback(_looked_at)  # nobody else does so once the client has left
             either: tuple[asyncio.Future[Any], ...] = (whole, gone)
             await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
             if not whole.done():
@@ -233,7 +236,8 @@ class _Face:
 
     async def _stream(
         self, asked: Asked, prompt: list[int], replies: Replies
-    ) -> AsyncIterator[dict[str, Any]]:
+    ) -> AsyncGenerator[dict[str, Any], None]:
+        """The documents of a stream. Whatever is wrong with the request raises before the first of them."""
         loop, pieces = asyncio.get_running_loop(), asyncio.Queue[tuple[int, Any]]()
 
         def tell(choice: int, piece: Any) -> None:
@@ -249,24 +253,32 @@ class _Face:
         results: list[Sampled] = []
         try:
             for choice in range(asked.choices):
-                yield replies.opening(choice, prompt)
                 future = self._submit(asked, prompt, choice, watch(choice))
                 futures.append(future)
                 future.add_done_callback(lambda done, choice=choice: tell(choice, done))
-            while len(results) < asked.choices:
-                choice, piece = await pieces.get()
-                if isinstance(piece, Token):
-                    yield replies.token(choice, piece)
-                else:
-                    results.append(piece.result())
-                    yield replies.closing(choice, results[-1])
+            for choice in range(asked.choices):
+                yield replies.opening(choice, prompt)
+            try:
+                while len(results) < asked.choices:
+                    choice, piece = await pieces.get()
+                    if isinstance(piece, Token):
+                        yield replies.token(choice, piece)
+                    else:
+                        results.append(piece.result())
+                        yield replies.closing(choice, results[-1])
+            except (PolicyError, ConfigError) as error:
+                yield _error(BadRequest(str(error), status=500))
+                return
             if asked.stream_usage:
                 yield replies.usage([prompt], results)
-        except PolicyError as error:
-            yield _error(BadRequest(str(error), status=500))
         finally:
             for future in futures:
                 future.cancel()
+
+
+def _looked_at(done: asyncio.Future[Any]) -> None:
+    if not done.cancelled():
+        done.exception()
 
 
 async def _departure(request: Request) -> None:
@@ -281,12 +293,14 @@ def _json(document: Any, status: int = 200) -> Response:
     return Response(dumps(document), status, media_type="application/json")
 
 
-def _events(documents: AsyncIterator[dict[str, Any]]) -> Response:
+def _events(first: dict[str, Any], others: AsyncGenerator[dict[str, Any], None]) -> Response:
     from starlette.responses import StreamingResponse
 
     async def lines() -> AsyncIterator[bytes]:
-        async for document in documents:
-            yield b"data: " + dumps(document) + b"\n\n"
+        async with aclosing(others):
+            yield b"data: " + dumps(first) + b"\n\n"
+            async for document in others:
+                yield b"data: " + dumps(document) + b"\n\n"
         yield b"data: [DONE]\n\n"
 
     return StreamingResponse(lines(), media_type="text/event-stream", headers={"Cache-Control": "no-cache"})
