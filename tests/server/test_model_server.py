@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import json
+import threading
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -384,6 +385,45 @@ def test_malformed_tool_calls_are_refused(server: ModelServer, calls: Any) -> No
     status, reply = ask(server, {"messages": messages, "max_tokens": 2})
     assert (status, reply["error"]["param"]) == (400, "messages")
     assert "messages[1].tool_calls" in reply["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    ("route", "body"),
+    [
+        ("/v1/chat/completions", {"messages": HELLO, "max_tokens": 1}),
+        ("/v1/completions", {"prompt": "a", "max_tokens": 1}),
+        ("/tokenize", {"messages": HELLO}),
+        ("/tokenize", {"prompt": "a"}),
+    ],
+)
+def test_a_long_text_does_not_hold_up_the_others(
+    policy: TransformersPolicy,
+    server: ModelServer,
+    monkeypatch: pytest.MonkeyPatch,
+    route: str,
+    body: dict[str, Any],
+) -> None:
+    busy, go_on = threading.Event(), threading.Event()
+
+    def slow(*texts: Any) -> list[int]:
+        busy.set()
+        assert go_on.wait(30)
+        return [1]
+
+    monkeypatch.setattr(policy, "render", slow)
+    monkeypatch.setattr(policy, "encode", slow)
+    replies: list[Any] = []
+    asking = threading.Thread(target=lambda: replies.append(ask(server, body, route)))
+    asking.start()
+    assert busy.wait(30)
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with opener.open(server.base_url.removesuffix("/v1") + "/health", timeout=10) as answer:
+            assert answer.status == 200
+    finally:
+        go_on.set()
+        asking.join(30)
+    assert replies[0][0] == 200
 
 
 def test_unknown_fields_change_nothing(server: ModelServer) -> None:

@@ -2,8 +2,9 @@
 
 ``POST /v1/chat/completions``, ``POST /v1/completions``, ``POST /tokenize``, ``GET /v1/models``,
 ``GET /health``. Invariant: every reply but a stream is one JSON document; every refusal has OpenAI's error
-body with the field that is to blame; a client that leaves takes its completions out of the batch. The model
-itself is ``TransformersPolicy``'s affair.
+body with the field that is to blame; texts become tokens outside the event loop, so that a long one holds up
+nobody else; a client that leaves takes its completions out of the batch. The model itself is
+``TransformersPolicy``'s affair.
 """
 
 from __future__ import annotations
@@ -140,9 +141,9 @@ class _Face:
         body = await self._body(request)
         if isinstance(body, dict) and "messages" in body:
             asked = chat_request(body)
-            ids = self.policy.render(asked.messages, asked.tools)
+            ids = await asyncio.to_thread(self.policy.render, asked.messages, asked.tools)
         elif isinstance(body, dict) and isinstance(body.get("prompt"), str):
-            ids = self.policy.encode(body["prompt"])
+            ids = await asyncio.to_thread(self.policy.encode, body["prompt"])
         else:
             raise BadRequest("give prompt (a text) or messages", "prompt")
         return _json({"tokens": ids, "count": len(ids), "max_model_len": self.policy.context_length})
@@ -150,7 +151,7 @@ class _Face:
     async def chat(self, request: Request) -> Response:
         asked = chat_request(await self._body(request))
         self._check_model(asked)
-        prompt = self.policy.render(asked.messages, asked.tools)
+        prompt = await asyncio.to_thread(self.policy.render, asked.messages, asked.tools)
         self._check_room(asked, [prompt])
         replies = self._replies(asked)
         if asked.stream:
@@ -161,7 +162,10 @@ class _Face:
     async def text(self, request: Request) -> Response:
         asked = text_request(await self._body(request))
         self._check_model(asked)
-        prompts = [one if isinstance(one, list) else self.policy.encode(one) for one in asked.prompts]
+        prompts = [
+            one if isinstance(one, list) else await asyncio.to_thread(self.policy.encode, one)
+            for one in asked.prompts
+        ]
         self._check_room(asked, prompts)
         return _json(self._replies(asked).whole(prompts, await self._sampled(request, asked, prompts)))
 
