@@ -183,6 +183,14 @@ def test_seeds_decide_the_draw() -> None:
     assert len(unseeded) == 5
 
 
+def test_seeds_of_any_size_draw_and_other_seeds_are_refused() -> None:
+    with make() as policy:
+        assert ids_of(policy, prompt(3), seed=2**70 + 5) == ids_of(policy, prompt(3), seed=2**71 + 5)
+        assert len(ids_of(policy, prompt(3), seed=-1)) == 12
+        with pytest.raises(ConfigError, match="seed is 'x'"):
+            ids_of(policy, prompt(3), seed="x")  # type: ignore[arg-type]
+
+
 def test_threads_and_event_loops_share_one_policy() -> None:
     with make() as policy:
         alone = [ids_of(policy, prompt(4, seed), seed) for seed in range(12)]
@@ -351,6 +359,7 @@ def test_an_update_changes_what_is_sampled_and_the_version() -> None:
         assert policy.update(version=17) == policy.policy_version == 17
         with pytest.raises(ConfigError, match=r"no weight 'nose'"):
             policy.update({"nose": torch.zeros(1)})
+        assert policy.policy_version == 17
 
 
 def test_an_update_in_mid_completion_leaves_every_token_exact() -> None:

@@ -31,6 +31,9 @@ from textgym.types import Completion, CompletionRequest, Message, Sampling, Usag
 
 __all__ = ["TransformersPolicy"]
 
+_SEEDS = 2**64
+"""As many as a torch generator tells apart."""
+
 
 class TransformersPolicy:
     """Samples from a causal language model of transformers.
@@ -160,9 +163,10 @@ class TransformersPolicy:
         Args:
             prompt_ids: What to continue.
             sampling: How.
-            seed: Seed of the draws; None for unrepeatable ones.
+            seed: Seed of the draws, modulo 2**64; None for unrepeatable ones.
             top_logprobs: How many of the most likely ids to report with every token.
-            on_token: Called with every token, in the decoding thread: it must be quick and not raise.
+            on_token: Called with every token, in the decoding thread: it must be quick. What it raises fails
+                this completion.
 
         Returns:
             A future of the result; cancelling it stops the decoding.
@@ -173,6 +177,10 @@ class TransformersPolicy:
             ConfigError: The sampling or the ids mean nothing to this model.
         """
         prompt = self._checked(prompt_ids)
+        if seed is not None:
+            if isinstance(seed, bool) or not hasattr(seed, "__index__"):
+                raise ConfigError(f"seed is {seed!r:.40}: it must be a whole number or None")
+            seed = int(seed) % _SEEDS
         room = None if self.context_length is None else self.context_length - len(prompt)
         if room is not None and room < 1:
             raise ContextOverflow(
@@ -311,16 +319,17 @@ class TransformersPolicy:
             The new version.
 
         Raises:
-            ConfigError: A name is unknown to the model; no weight has changed.
+            ConfigError: A name is unknown to the model; no weight has changed, nor has the version.
         """
+        if isinstance(weights, Mapping):
+            unknown = sorted(weights.keys() - self.model.state_dict().keys())
+            if unknown:
+                raise ConfigError(
+                    f"the model has no weight {unknown[0]!r} ({len(unknown)} unknown names): they must be "
+                    "those of its state_dict()"
+                )
         with self.updating(version) as model:
             if isinstance(weights, Mapping):
-                unknown = sorted(weights.keys() - model.state_dict().keys())
-                if unknown:
-                    raise ConfigError(
-                        f"the model has no weight {unknown[0]!r} ({len(unknown)} unknown names): they must be "
-                        "those of its state_dict()"
-                    )
                 model.load_state_dict(weights, strict=False)
             elif weights is not None:
                 weights(model)

@@ -190,6 +190,8 @@ class Decoder:
         here, there = (self._jobs, self._batch), (jobs, Batch(self.forward))
         self._jobs, self._batch = there  # a failure fails the newcomers alone
         try:
+            for job in jobs:
+                self._equip(job)
             rows = [job.prompt + job.ids for job in jobs]
             first = {tuple(row): at for at, row in reversed(list(enumerate(rows)))}
             unique = sorted(first.values())  # members of a group begin with one prompt: read it once
@@ -228,8 +230,6 @@ class Decoder:
                 jobs.append(self._waiting.popleft())
                 known.append(layers)
                 longest = max(longest, fresh)
-        for job in jobs:
-            self._equip(job)
         return jobs, known
 
     def _equip(self, job: Job) -> None:
@@ -264,12 +264,12 @@ class Decoder:
             if self._prefixes.enabled and not job.future.cancelled():
                 self._prefixes.keep([*job.prompt, *job.ids[:-1]], self._batch.row(row))
         gone = [(self._jobs[row], reason) for row, reason in finished.items()]
-        failed = [(self._jobs[row], error) for row, error in broken.items()]
+        failed = [(self._jobs[row], problem) for row, problem in broken.items()]
         self._leave({*finished, *broken})
         for job, reason in gone:
             _resolve(job, reason)
-        for job, error in failed:
-            _reject(job, error)
+        for job, problem in failed:
+            _reject(job, problem)
 
     def _leave(self, rows: set[int]) -> None:
         if not rows:
