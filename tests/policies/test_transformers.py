@@ -183,6 +183,14 @@ def test_seeds_decide_the_draw() -> None:
     assert len(unseeded) == 5
 
 
+def test_seeds_of_any_size_draw_and_other_seeds_are_refused() -> None:
+    with make() as policy:
+        assert ids_of(policy, prompt(3), seed=2**70 + 5) == ids_of(policy, prompt(3), seed=2**71 + 5)
+        assert len(ids_of(policy, prompt(3), seed=-1)) == 12
+        with pytest.raises(ConfigError, match="seed is 'x'"):
+            ids_of(policy, prompt(3), seed="x")  # type: ignore[arg-type]
+
+
 def test_threads_and_event_loops_share_one_policy() -> None:
     with make() as policy:
         alone = [ids_of(policy, prompt(4, seed), seed) for seed in range(12)]
@@ -351,6 +359,7 @@ def test_an_update_changes_what_is_sampled_and_the_version() -> None:
         assert policy.update(version=17) == policy.policy_version == 17
         with pytest.raises(ConfigError, match=r"no weight 'nose'"):
             policy.update({"nose": torch.zeros(1)})
+        assert policy.policy_version == 17
 
 
 def test_an_update_in_mid_completion_leaves_every_token_exact() -> None:
@@ -411,6 +420,54 @@ def test_a_failing_model_fails_its_requests_and_no_later_ones(monkeypatch: pytes
                 with pytest.raises(PolicyError, match="out of memory"):
                     future.result(30)
         assert len(ids_of(policy, prompt(3))) == 12
+
+
+def test_a_tokenizer_that_fails_at_the_end_fails_its_own_completion_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with make() as policy:
+        alone = ids_of(policy, prompt(4))
+        decode = policy.decode
+
+        def flaky(ids: Any, **options: Any) -> str:
+            if len(ids) >= 6:
+                raise LookupError("no such piece")
+            return decode(ids, **options)
+
+        monkeypatch.setattr(policy, "decode", flaky)
+        with policy.updating():
+            broken = policy.submit(prompt(3), Sampling(max_tokens=6, stop=("nowhere",)), seed=0)
+            mate = policy.submit(prompt(4), Sampling(max_tokens=12), seed=0)
+        with pytest.raises(PolicyError, match="LookupError: no such piece") as caught:
+            broken.result(30)
+        assert isinstance(caught.value.__cause__, LookupError)
+        assert mate.result(30).ids == alone
+
+
+def test_a_watcher_that_raises_fails_its_own_completion_alone() -> None:
+    with make() as policy:
+        alone = ids_of(policy, prompt(4))
+
+        def watch(token: Any) -> None:
+            raise LookupError("nobody listens")
+
+        with policy.updating():
+            broken = policy.submit(prompt(3), Sampling(max_tokens=6), seed=0, on_token=watch)
+            mate = policy.submit(prompt(4), Sampling(max_tokens=12), seed=0)
+        with pytest.raises(PolicyError, match="LookupError: nobody listens"):
+            broken.result(30)
+        assert mate.result(30).ids == alone
+
+
+def test_an_update_inside_an_update_is_an_error_and_not_a_deadlock() -> None:
+    with make() as policy:
+        with (
+            policy.updating(version=3) as model,
+            pytest.raises(RuntimeError, match="updating.* is open already"),
+        ):
+            policy.update(model.state_dict())
+        assert policy.policy_version == 3
+        assert policy.update() == 4
 
 
 def test_weights_that_are_not_numbers_are_an_error() -> None:

@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from textgym.errors import NotTrainable
+from textgym.errors import ConfigError, NotTrainable
 from textgym.rollouts import Boundary, Failure, Run, Step, Trajectory, token_rows
 from textgym.tokens import TokenSpan, TokenStream
+from textgym.types import FinishReason
 
 
 def trajectory(stream: TokenStream | None, *rewards: float) -> Trajectory:
@@ -143,8 +144,54 @@ def test_a_record_that_contradicts_itself_is_refused_by_name(
 def test_nothing_to_train_is_refused() -> None:
     stream = TokenStream()
     stream.observe([1], [], [])
-    with pytest.raises(NotTrainable, match="no token of segment 0 was sampled"):
+    stream.observe([7], [], [])
+    with pytest.raises(NotTrainable, match="tokens.mask is 0 everywhere: no token was sampled") as caught:
         token_rows(trajectory(stream))
+    assert caught.value.field == "tokens.mask"
+
+
+def test_a_segment_without_a_sampled_token_is_left_out_where_others_have_some() -> None:
+    stream = TokenStream()
+    stream.observe([1, 2], [], [])
+    stream.observe([9], [13], [-2.0])
+    stream.observe([8, 8], [], [])
+    (row,) = token_rows(trajectory(stream, 1.0, 2.0, 3.0))
+    assert (row.segment, row.turns, row.rewards, row.reward) == (1, (1,), (2.0,), 6.5)
+    assert row.completion_ids.tolist() == [13]
+
+
+def test_empty_answers_leave_context_at_the_ends_of_a_row() -> None:
+    stream = TokenStream()
+    stream.observe([1, 2], [], [])
+    stream.observe([1, 2, 3], [7], [-2.0])
+    stream.observe([1, 2, 3, 7, 4], [], [])
+    (row,) = token_rows(trajectory(stream))
+    assert row.prompt_ids.tolist() == [1, 2]
+    assert row.completion_ids.tolist() == [3, 7, 4]
+    assert row.mask.tolist() == [0, 1, 0]
+    assert row.spans == (TokenSpan(0, 0), TokenSpan(1, 2), TokenSpan(3, 3))
+
+
+@pytest.mark.parametrize("reward", [float("nan"), float("inf"), -float("inf")])
+def test_a_return_that_is_no_number_is_refused(reward: float) -> None:
+    broken = trajectory(one(), 1.0, 2.0)
+    broken.reward = reward
+    with pytest.raises(NotTrainable, match=f"reward is {reward}: it must be finite") as caught:
+        token_rows(broken)
+    assert caught.value.field == "reward"
+
+
+def test_another_word_for_logprobs_is_refused() -> None:
+    with pytest.raises(ConfigError, match="logprobs is 'requierd': it must be 'required' or 'optional'"):
+        token_rows(trajectory(one()), logprobs="requierd")  # type: ignore[arg-type]
+
+
+def test_rows_tell_why_each_answer_ended() -> None:
+    cut = trajectory(one())
+    cut.steps[1] = dataclasses.replace(cut.steps[1], finish_reason=FinishReason.LENGTH)
+    (row,) = token_rows(cut)
+    assert row.finish_reasons == (FinishReason.STOP, FinishReason.LENGTH)
+    assert row.to_dict()["finish_reasons"] == ["stop", "length"]
 
 
 def test_a_reward_that_is_no_number_is_refused() -> None:

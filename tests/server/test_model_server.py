@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
+import threading
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -328,6 +330,102 @@ def test_other_wrong_requests(server: ModelServer, body: Any, status: int, said:
     assert said in reply["error"]["message"]
 
 
+@pytest.mark.parametrize(
+    ("field", "value"), [("top_k", "abc"), ("top_k", 0.5), ("stop_token_ids", ["a"]), ("min_p", 7)]
+)
+def test_a_stream_that_cannot_begin_is_refused_as_a_whole_reply_is(
+    server: ModelServer, field: str, value: Any
+) -> None:
+    whole = ask(server, {"messages": HELLO, "max_tokens": 3, field: value})
+    streamed = ask(server, {"messages": HELLO, "max_tokens": 3, field: value, "stream": True})
+    assert whole[0] == 400
+    assert field in whole[1]["error"]["message"]
+    assert streamed == whole
+
+
+def test_a_stream_that_breaks_says_so_and_ends(
+    policy: TransformersPolicy, server: ModelServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*args: Any, **options: Any) -> str:
+        raise ConfigError("no such piece")
+
+    monkeypatch.setattr(policy, "decode", broken)
+    data = json.dumps({"model": MODEL, "messages": HELLO, "max_tokens": 3, "stream": True}).encode()
+    request = urllib.request.Request(
+        server.base_url + "/chat/completions", data=data, headers={"Content-Type": "application/json"}
+    )
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    with opener.open(request, timeout=30) as answer:
+        lines = answer.read().decode().split("\n\n")
+    assert "no such piece" in json.loads(lines[-3].removeprefix("data: "))["error"]["message"]
+    assert lines[-2:] == ["data: [DONE]", ""]
+
+
+def test_lone_surrogates_in_a_prompt_become_a_replacement_character(server: ModelServer) -> None:
+    body = b'{"model": "tiny", "prompt": "a\\ud800b", "max_tokens": 2, "seed": 0}'
+    status, reply = ask(server, body, "/v1/completions")
+    assert status == 200
+    replaced = ask(server, {"prompt": "a\ufffdb", "max_tokens": 2, "seed": 0}, "/v1/completions")[1]
+    assert reply["choices"] == replaced["choices"]
+
+
+@pytest.mark.parametrize(
+    "calls",
+    [
+        "zzz",
+        [5],
+        [{}],
+        [{"function": 3}],
+        [{"function": {"name": 3}}],
+        [{"function": {"name": "f", "arguments": 1}}],
+    ],
+)
+def test_malformed_tool_calls_are_refused(server: ModelServer, calls: Any) -> None:
+    messages = [*HELLO, {"role": "assistant", "content": None, "tool_calls": calls}, *HELLO]
+    status, reply = ask(server, {"messages": messages, "max_tokens": 2})
+    assert (status, reply["error"]["param"]) == (400, "messages")
+    assert "messages[1].tool_calls" in reply["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    ("route", "body"),
+    [
+        ("/v1/chat/completions", {"messages": HELLO, "max_tokens": 1}),
+        ("/v1/completions", {"prompt": "a", "max_tokens": 1}),
+        ("/tokenize", {"messages": HELLO}),
+        ("/tokenize", {"prompt": "a"}),
+    ],
+)
+def test_a_long_text_does_not_hold_up_the_others(
+    policy: TransformersPolicy,
+    server: ModelServer,
+    monkeypatch: pytest.MonkeyPatch,
+    route: str,
+    body: dict[str, Any],
+) -> None:
+    busy, go_on = threading.Event(), threading.Event()
+
+    def slow(*texts: Any) -> list[int]:
+        busy.set()
+        assert go_on.wait(30)
+        return [1]
+
+    monkeypatch.setattr(policy, "render", slow)
+    monkeypatch.setattr(policy, "encode", slow)
+    replies: list[Any] = []
+    asking = threading.Thread(target=lambda: replies.append(ask(server, body, route)))
+    asking.start()
+    assert busy.wait(30)
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with opener.open(server.base_url.removesuffix("/v1") + "/health", timeout=10) as answer:
+            assert answer.status == 200
+    finally:
+        go_on.set()
+        asking.join(30)
+    assert replies[0][0] == 200
+
+
 def test_unknown_fields_change_nothing(server: ModelServer) -> None:
     body = {"messages": HELLO, "max_tokens": 5, "seed": 1}
     plain = ask(server, body)[1]["choices"]
@@ -340,7 +438,9 @@ def test_ids_of_another_vocabulary_are_refused(server: ModelServer) -> None:
     assert "1000000" in reply["error"]["message"]
 
 
-def test_a_client_that_leaves_frees_its_place(policy: TransformersPolicy) -> None:
+def test_a_client_that_leaves_frees_its_place(
+    policy: TransformersPolicy, caplog: pytest.LogCaptureFixture
+) -> None:
     with TransformersPolicy(policy.model, policy.tokenizer, max_batch=1, name=MODEL) as narrow:
         with ModelServer(narrow) as server:
 
@@ -354,6 +454,8 @@ def test_a_client_that_leaves_frees_its_place(policy: TransformersPolicy) -> Non
             with pytest.raises(TimeoutError):
                 asyncio.run(leave())
             assert ask(server, {"messages": HELLO, "max_tokens": 1})[0] == 200
+    gc.collect()
+    assert not [record for record in caplog.records if "never retrieved" in record.getMessage()]
 
 
 def test_a_taken_port_is_an_error(policy: TransformersPolicy, server: ModelServer) -> None:

@@ -24,11 +24,15 @@ from typing import Any, NoReturn, Self
 import numpy as np
 
 from textgym.errors import ConfigError, ContextOverflow
+from textgym.jsontext import printable
 from textgym.policies.decoding import Decoder, GrowingText, Job, Sampled, SamplingPlan, Token
 from textgym.policies.local_models import context_length_of, end_ids_of, load_model, template_of
 from textgym.types import Completion, CompletionRequest, Message, Sampling, Usage
 
 __all__ = ["TransformersPolicy"]
+
+_SEEDS = 2**64
+"""As many as a torch generator tells apart."""
 
 
 class TransformersPolicy:
@@ -44,6 +48,13 @@ class TransformersPolicy:
     ``ignore_eos``. Log-probabilities are those after temperature, ``top_k``, ``top_p`` and ``min_p``, that is,
     of the distribution that was really drawn from; at temperature 0 the most likely token is taken and its
     log-probability is the one at temperature 1.
+
+    A rope that changes past some length ("longrope") changes it for a whole row, so where ``max_context`` lets
+    rows become that long, only rows of one length are decoded together, no cache is kept for the next turn, and a
+    row that passes that length is read anew, as transformers' ``generate`` does: each log-probability is the
+    one after a full pass over what stands before the token. A pass over the finished row sees all of it with
+    the long rope, so tokens sampled before the switch have others there. A "dynamic" rope depends on what was read
+    before, so a context in which it would stretch is refused.
 
     The text of a completion has no special tokens in it and is cut before a stop string, while the ids keep
     both. Thinking and ``<tool_call>`` blocks stay in the text, where environments look for them. Without
@@ -66,7 +77,8 @@ class TransformersPolicy:
 
     Raises:
         MissingExtra: Torch or transformers is not installed.
-        ConfigError: A value is unusable, or the model is no causal language model with a cache.
+        ConfigError: A value is unusable, or a trial of a few tokens shows that the model does not predict with
+            its key-value cache what it predicts without.
     """
 
     def __init__(
@@ -101,7 +113,9 @@ class TransformersPolicy:
         self._text_lock = (
             threading.Lock()
         )  # tokenizers of the tokenizers package change state when they encode
-        self._decoder = Decoder(self.model, max_batch=max_batch, prefix_bytes=prefix_cache)
+        self._decoder = Decoder(
+            self.model, max_batch=max_batch, prefix_bytes=prefix_cache, longest=self.context_length
+        )
         self._vocabulary = self._decoder.forward.vocabulary
         self._finalizer = weakref.finalize(self, self._decoder.close)
 
@@ -149,9 +163,10 @@ class TransformersPolicy:
         Args:
             prompt_ids: What to continue.
             sampling: How.
-            seed: Seed of the draws; None for unrepeatable ones.
+            seed: Seed of the draws, modulo 2**64; None for unrepeatable ones.
             top_logprobs: How many of the most likely ids to report with every token.
-            on_token: Called with every token, in the decoding thread: it must be quick and not raise.
+            on_token: Called with every token, in the decoding thread: it must be quick. What it raises fails
+                this completion.
 
         Returns:
             A future of the result; cancelling it stops the decoding.
@@ -162,6 +177,10 @@ class TransformersPolicy:
             ConfigError: The sampling or the ids mean nothing to this model.
         """
         prompt = self._checked(prompt_ids)
+        if seed is not None:
+            if isinstance(seed, bool) or not hasattr(seed, "__index__"):
+                raise ConfigError(f"seed is {seed!r:.40}: it must be a whole number or None")
+            seed = int(seed) % _SEEDS
         room = None if self.context_length is None else self.context_length - len(prompt)
         if room is not None and room < 1:
             raise ContextOverflow(
@@ -243,9 +262,12 @@ class TransformersPolicy:
         return ids
 
     def encode(self, text: str) -> list[int]:
-        """The ids of a text, with the special tokens that the tokenizer puts around a text of its own."""
+        """The ids of a text, with the special tokens that the tokenizer puts around a text of its own.
+
+        Lone surrogates, which no tokenizer takes, become U+FFFD.
+        """
         with self._text_lock:
-            ids: list[int] = self.tokenizer(text)["input_ids"]
+            ids: list[int] = self.tokenizer(printable(text))["input_ids"]
         return ids
 
     def decode(self, ids: Sequence[int], *, specials: bool = False) -> str:
@@ -297,16 +319,17 @@ class TransformersPolicy:
             The new version.
 
         Raises:
-            ConfigError: A name is unknown to the model; no weight has changed.
+            ConfigError: A name is unknown to the model; no weight has changed, nor has the version.
         """
+        if isinstance(weights, Mapping):
+            unknown = sorted(weights.keys() - self.model.state_dict().keys())
+            if unknown:
+                raise ConfigError(
+                    f"the model has no weight {unknown[0]!r} ({len(unknown)} unknown names): they must be "
+                    "those of its state_dict()"
+                )
         with self.updating(version) as model:
             if isinstance(weights, Mapping):
-                unknown = sorted(weights.keys() - model.state_dict().keys())
-                if unknown:
-                    raise ConfigError(
-                        f"the model has no weight {unknown[0]!r} ({len(unknown)} unknown names): they must be "
-                        "those of its state_dict()"
-                    )
                 model.load_state_dict(weights, strict=False)
             elif weights is not None:
                 weights(model)

@@ -14,17 +14,18 @@ from typing import Any, Literal
 
 import numpy as np
 
-from textgym.errors import NotTrainable
+from textgym.errors import ConfigError, NotTrainable
 from textgym.rollouts.trajectory import Trajectory
 from textgym.tokens import TokenSegment, TokenSpan, TokenStream
 from textgym.tokens.arrays import FloatArray, IdArray, MaskArray, bad_logprobs
+from textgym.types import FinishReason
 
 __all__ = ["TokenRow", "token_rows"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class TokenRow:
-    """One sequence to train on: a prompt, then all that was sampled with the context in between."""
+    """One sequence to train on: a prompt, then all answers with the context in between."""
 
     key: str
     """Which trajectory: ``group/sample``."""
@@ -33,7 +34,8 @@ class TokenRow:
     prompt_ids: IdArray
     """What the policy saw before its first answer in this segment, int32 of shape ``(p,)``."""
     completion_ids: IdArray
-    """From its first to its last sampled token, context between included; int32 of shape ``(c,)``."""
+    """From where its first answer begins to where its last one ends, int32 of shape ``(c,)``. The context between
+    answers is in it; where the first or last answer is empty, context stands at that end too."""
     mask: MaskArray
     """1 where ``completion_ids`` was sampled, uint8 of shape ``(c,)``."""
     logprobs: FloatArray | None
@@ -44,6 +46,8 @@ class TokenRow:
     """Which step of the trajectory each span is."""
     rewards: tuple[float, ...]
     """Reward of each of these steps."""
+    finish_reasons: tuple[FinishReason, ...]
+    """Why each of these answers ended, so that those that were cut can be masked."""
     reward: float
     """Return of the whole trajectory, group rewards included."""
 
@@ -64,6 +68,7 @@ class TokenRow:
             "spans": [[span.prompt_end, span.completion_end] for span in self.spans],
             "turns": list(self.turns),
             "rewards": list(self.rewards),
+            "finish_reasons": [reason.value for reason in self.finish_reasons],
             "reward": self.reward,
         }
 
@@ -71,7 +76,7 @@ class TokenRow:
 def token_rows(
     trajectory: Trajectory, *, logprobs: Literal["required", "optional"] = "required"
 ) -> Iterator[TokenRow]:
-    """The training rows of a trajectory, one a segment, in order.
+    """The training rows of a trajectory, one for each segment in which something was sampled, in order.
 
     Args:
         trajectory: A finished trajectory with exact tokens.
@@ -81,8 +86,11 @@ def token_rows(
         The rows; most trajectories have one. They are checked, all of them, before the first is handed out.
 
     Raises:
-        NotTrainable: The trajectory failed, holds text alone, or its tokens contradict each other.
+        NotTrainable: The trajectory failed, holds text alone or no sampled token, or contradicts itself.
+        ConfigError: ``logprobs`` is neither word.
     """
+    if logprobs not in ("required", "optional"):
+        raise ConfigError(f"logprobs is {logprobs!r}: it must be 'required' or 'optional'")
     key = f"{trajectory.group_id}/{trajectory.sample}"
     stream = trajectory.tokens
     if trajectory.error is not None or trajectory.reward is None:
@@ -104,6 +112,12 @@ def token_rows(
         )
     _check_arrays(key, stream)
     _check_steps(key, trajectory, stream)
+    if not np.isfinite(trajectory.reward):
+        raise _refusal(key, "reward", trajectory.reward, "it must be finite")
+    if not stream.mask.any():
+        raise _refusal(
+            key, "tokens.mask", "0 everywhere", "no token was sampled, so there is nothing to train"
+        )
     return iter([*_rows(key, trajectory, stream)])
 
 
@@ -112,7 +126,8 @@ def _rows(key: str, trajectory: Trajectory, stream: TokenStream) -> Iterable[Tok
     owners = [bisect_left(ends, step.prompt_end) for step in stream.steps]  # segments begin with a prompt
     for number, segment in enumerate(stream.segments):
         turns = tuple(turn for turn, owner in enumerate(owners) if owner == number)
-        yield _row(key, number, segment, turns, trajectory, stream)
+        if stream.mask[segment.start : segment.end].any():
+            yield _row(key, number, segment, turns, trajectory, stream)
 
 
 def _row(
@@ -124,21 +139,18 @@ def _row(
     stream: TokenStream,
 ) -> TokenRow:
     steps = [stream.steps[turn] for turn in turns]
-    begin = steps[0].prompt_end if steps else segment.end
-    end = steps[-1].completion_end if steps else segment.end
-    mask = stream.mask[begin:end]
-    if not mask.any():
-        raise _refusal(key, "tokens.mask", None, f"no token of segment {number} was sampled")
+    begin, end = steps[0].prompt_end, steps[-1].completion_end
     return TokenRow(
         key=key,
         segment=number,
         prompt_ids=stream.ids[segment.start : begin],
         completion_ids=stream.ids[begin:end],
-        mask=mask,
+        mask=stream.mask[begin:end],
         logprobs=stream.logprobs[begin:end] if stream.has_logprobs else None,
         spans=tuple(TokenSpan(s.prompt_end - begin, s.completion_end - begin) for s in steps),
         turns=turns,
         rewards=tuple(trajectory.steps[turn].reward for turn in turns),
+        finish_reasons=tuple(trajectory.steps[turn].finish_reason for turn in turns),
         reward=float(trajectory.reward or 0.0),
     )
 

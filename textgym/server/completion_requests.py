@@ -179,6 +179,7 @@ def _message(message: Any, place: int) -> Message:
         raise BadRequest(
             f"messages[{place}] is {message!r:.60}: it must be an object with a role", "messages"
         )
+    _check_calls(message.get("tool_calls"), place)
     content = message.get("content")
     if isinstance(content, list):
         texts: list[Any] = [part.get("text") if isinstance(part, dict) else part for part in content]
@@ -188,6 +189,27 @@ def _message(message: Any, place: int) -> Message:
     if content is not None and not isinstance(content, str):
         raise BadRequest(f"messages[{place}].content is {content!r:.60}: it must be a text", "messages")
     return {**message, "content": content or ""}
+
+
+def _check_calls(calls: Any, place: int) -> None:
+    """Refuse tool calls that a chat template would stumble over."""
+    if calls is None:
+        return
+    name = f"messages[{place}].tool_calls"
+    if not isinstance(calls, list):
+        raise BadRequest(f"{name} is {calls!r:.60}: it must be a list", "messages")
+    for call in calls:
+        function = call.get("function") if isinstance(call, dict) else None
+        if (
+            not isinstance(function, dict)
+            or not isinstance(function.get("name"), str)
+            or not isinstance(function.get("arguments"), str | dict | None)
+        ):
+            raise BadRequest(
+                f"{name} holds {call!r:.60}: it must be an object with function, an object with name (a text) and "
+                "arguments (JSON as a text, or an object)",
+                "messages",
+            )
 
 
 class _Fields:

@@ -2,8 +2,9 @@
 
 ``POST /v1/chat/completions``, ``POST /v1/completions``, ``POST /tokenize``, ``GET /v1/models``,
 ``GET /health``. Invariant: every reply but a stream is one JSON document; every refusal has OpenAI's error
-body with the field that is to blame; a client that leaves takes its completions out of the batch. The model
-itself is ``TransformersPolicy``'s affair.
+body with the field that is to blame; texts become tokens outside the event loop, so that a long one holds up
+nobody else; a client that leaves takes its completions out of the batch. The model itself is
+``TransformersPolicy``'s affair.
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ import asyncio
 import hmac
 import logging
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from textgym.errors import ConfigError, ContextOverflow, MissingExtra, PolicyError
@@ -139,9 +141,9 @@ class _Face:
         body = await self._body(request)
         if isinstance(body, dict) and "messages" in body:
             asked = chat_request(body)
-            ids = self.policy.render(asked.messages, asked.tools)
+            ids = await asyncio.to_thread(self.policy.render, asked.messages, asked.tools)
         elif isinstance(body, dict) and isinstance(body.get("prompt"), str):
-            ids = self.policy.encode(body["prompt"])
+            ids = await asyncio.to_thread(self.policy.encode, body["prompt"])
         else:
             raise BadRequest("give prompt (a text) or messages", "prompt")
         return _json({"tokens": ids, "count": len(ids), "max_model_len": self.policy.context_length})
@@ -149,17 +151,21 @@ class _Face:
     async def chat(self, request: Request) -> Response:
         asked = chat_request(await self._body(request))
         self._check_model(asked)
-        prompt = self.policy.render(asked.messages, asked.tools)
+        prompt = await asyncio.to_thread(self.policy.render, asked.messages, asked.tools)
         self._check_room(asked, [prompt])
         replies = self._replies(asked)
         if asked.stream:
-            return _events(self._stream(asked, prompt, replies))
+            documents = self._stream(asked, prompt, replies)
+            return _events(await anext(documents), documents)  # what is refused at once is no stream
         return _json(replies.whole([prompt], await self._sampled(request, asked, [prompt])))
 
     async def text(self, request: Request) -> Response:
         asked = text_request(await self._body(request))
         self._check_model(asked)
-        prompts = [one if isinstance(one, list) else self.policy.encode(one) for one in asked.prompts]
+        prompts = [
+            one if isinstance(one, list) else await asyncio.to_thread(self.policy.encode, one)
+            for one in asked.prompts
+        ]
         self._check_room(asked, prompts)
         return _json(self._replies(asked).whole(prompts, await self._sampled(request, asked, prompts)))
 
@@ -220,6 +226,7 @@ class _Face:
                 self._submit(asked, prompt, choice) for prompt in prompts for choice in range(asked.choices)
             )
             whole: asyncio.Future[list[Sampled]] = asyncio.gather(*map(asyncio.wrap_future, futures))
+            whole.add_done_callback(_looked_at)  # nobody else does so once the client has left
             either: tuple[asyncio.Future[Any], ...] = (whole, gone)
             await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
             if not whole.done():
@@ -233,7 +240,8 @@ class _Face:
 
     async def _stream(
         self, asked: Asked, prompt: list[int], replies: Replies
-    ) -> AsyncIterator[dict[str, Any]]:
+    ) -> AsyncGenerator[dict[str, Any], None]:
+        """The documents of a stream. Whatever is wrong with the request raises before the first of them."""
         loop, pieces = asyncio.get_running_loop(), asyncio.Queue[tuple[int, Any]]()
 
         def tell(choice: int, piece: Any) -> None:
@@ -249,24 +257,32 @@ class _Face:
         results: list[Sampled] = []
         try:
             for choice in range(asked.choices):
-                yield replies.opening(choice, prompt)
                 future = self._submit(asked, prompt, choice, watch(choice))
                 futures.append(future)
                 future.add_done_callback(lambda done, choice=choice: tell(choice, done))
-            while len(results) < asked.choices:
-                choice, piece = await pieces.get()
-                if isinstance(piece, Token):
-                    yield replies.token(choice, piece)
-                else:
-                    results.append(piece.result())
-                    yield replies.closing(choice, results[-1])
+            for choice in range(asked.choices):
+                yield replies.opening(choice, prompt)
+            try:
+                while len(results) < asked.choices:
+                    choice, piece = await pieces.get()
+                    if isinstance(piece, Token):
+                        yield replies.token(choice, piece)
+                    else:
+                        results.append(piece.result())
+                        yield replies.closing(choice, results[-1])
+            except (PolicyError, ConfigError) as error:
+                yield _error(BadRequest(str(error), status=500))
+                return
             if asked.stream_usage:
                 yield replies.usage([prompt], results)
-        except PolicyError as error:
-            yield _error(BadRequest(str(error), status=500))
         finally:
             for future in futures:
                 future.cancel()
+
+
+def _looked_at(done: asyncio.Future[Any]) -> None:
+    if not done.cancelled():
+        done.exception()
 
 
 async def _departure(request: Request) -> None:
@@ -281,12 +297,14 @@ def _json(document: Any, status: int = 200) -> Response:
     return Response(dumps(document), status, media_type="application/json")
 
 
-def _events(documents: AsyncIterator[dict[str, Any]]) -> Response:
+def _events(first: dict[str, Any], others: AsyncGenerator[dict[str, Any], None]) -> Response:
     from starlette.responses import StreamingResponse
 
     async def lines() -> AsyncIterator[bytes]:
-        async for document in documents:
-            yield b"data: " + dumps(document) + b"\n\n"
+        async with aclosing(others):
+            yield b"data: " + dumps(first) + b"\n\n"
+            async for document in others:
+                yield b"data: " + dumps(document) + b"\n\n"
         yield b"data: [DONE]\n\n"
 
     return StreamingResponse(lines(), media_type="text/event-stream", headers={"Cache-Control": "no-cache"})

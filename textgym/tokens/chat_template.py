@@ -19,6 +19,7 @@ import numpy as np
 from textgym.errors import ConfigError, MissingExtra
 from textgym.tokens.arrays import IdArray, token_array
 from textgym.tokens.encoder import Encoder
+from textgym.tokens.plain_text import PlainText
 from textgym.tokens.renderer import RendererTokens, is_renderer
 from textgym.tokens.template_text import TemplateText
 from textgym.types import Message
@@ -60,6 +61,10 @@ class ChatTemplate:
         chat_template: Jinja text instead of the tokenizer's own template.
         history: What the policy sees of its earlier answers. A renderer decides that itself.
         template_kwargs: Further variables of the template, such as ``{"enable_thinking": False}``.
+        sanitize: Whether special tokens in the text of user, tool and system messages become the letters they
+            are written with, so that no environment's text can close its message or open another one. The
+            text of assistant messages, which templates look into, and bare text (``encode``) are encoded as they
+            are. A renderer decides that itself.
 
     Attributes:
         bridges: What the template can continue, found out by rendering dummy conversations.
@@ -87,11 +92,13 @@ class ChatTemplate:
         chat_template: str | None = None,
         history: str = History.APPEND,
         template_kwargs: Mapping[str, Any] | None = None,
+        sanitize: bool = True,
     ) -> None:
         if history not in list(History):
             raise ConfigError(f"history is {history!r}: it must be one of {', '.join(History)}")
         self.history = History(history)
         self.template_kwargs = dict(template_kwargs or {})
+        self.sanitize = sanitize
         self.bridges = Bridges()
         self._renderer: RendererTokens | None = None
         if is_renderer(tokenizer):
@@ -109,7 +116,10 @@ class ChatTemplate:
         if chat_template is not None:
             arguments["chat_template"] = chat_template
         self._encoder = Encoder(self.tokenizer)
-        self._text = TemplateText(self.tokenizer, arguments, tuple(self._encoder.markers.values()))
+        self._plain = PlainText(self._encoder.specials if sanitize else ())
+        self._text = TemplateText(
+            self.tokenizer, arguments, tuple(self._encoder.markers.values()), self._plain.hide
+        )
         self.bridges = Bridges(user=self._text.user_refusal, tool=self._text.tool_refusal)
         self.stop_ids = self._found_stop_ids()
 
@@ -137,7 +147,8 @@ class ChatTemplate:
         """
         if self._renderer is not None:
             return self._renderer.initial(messages, tools)
-        return self._encoder.encode(self._text.whole(messages, tools))
+        first, *others = self._plain.parts(self._text.whole(messages, tools))
+        return self._joined(self._encoder.encode(first), others)
 
     def bridge(
         self,
@@ -175,7 +186,8 @@ class ChatTemplate:
             return self._renderer.bridge(array, new_messages, tools, length)
         if self.history is History.TEMPLATE and any(m.get("role") == "user" for m in new_messages):
             return None
-        following = self._encoder.encode_after(self._text.following(new_messages, tools, tool_calls))
+        first, *others = self._plain.parts(self._text.following(new_messages, tools, tool_calls))
+        following = self._joined(self._encoder.encode_after(first), others)
         reach = _LONGEST_CLOSE if sampled is None else min(sampled, _LONGEST_CLOSE)
         tail = np.asarray(ids[max(len(ids) - reach, 0) :]).tolist()
         return following[self._encoder.overlap(following[:_LONGEST_CLOSE].tolist(), tail) :]
@@ -203,6 +215,7 @@ class ChatTemplate:
             "chat_template": hashlib.sha256(template.encode()).hexdigest()[:16] if template else None,
             "history": self.history.value,
             "template_kwargs": self.template_kwargs,
+            "sanitize": self.sanitize if self._renderer is None else None,
         }
 
     def __repr__(self) -> str:
@@ -213,6 +226,9 @@ class ChatTemplate:
             self.tokenizer, "name_or_path", ""
         )  # a directory may move, its last part tells the model
         return PurePath(str(path)).name or type(self.tokenizer).__name__
+
+    def _joined(self, ids: IdArray, texts: Sequence[str]) -> IdArray:
+        return np.concatenate([ids, *map(self._encoder.encode_after, texts)]) if texts else ids
 
     def _found_stop_ids(self) -> tuple[int, ...]:
         """The end of text and whatever markers follow an answer of text or with tool calls."""

@@ -31,14 +31,18 @@ class Encoder:
 
     Attributes:
         markers: Token id -> text of the added and special tokens, which stand for themselves in a text.
+        specials: Texts of those among them that are special: no text of a message is meant to hold them.
     """
 
     def __init__(self, tokenizer: Any) -> None:
         self.tokenizer = tokenizer
         added = getattr(tokenizer, "added_tokens_decoder", None) or {}
         self.markers = {int(number): str(token) for number, token in added.items()}
+        special = {int(number) for number, token in added.items() if getattr(token, "special", True)}
         for number in getattr(tokenizer, "all_special_ids", None) or ():
             self.markers.setdefault(int(number), self._decoded(number))
+            special.add(int(number))
+        self.specials = tuple(self.markers[number] for number in sorted(special))
         self._blank: dict[int, bool] = {}
         self._anchor = self._needed_anchor()
 

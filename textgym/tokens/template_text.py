@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
@@ -72,6 +72,7 @@ class TemplateText:
         tokenizer: Has ``apply_chat_template`` as Hugging Face tokenizers do.
         arguments: Keyword arguments of every call of it (``chat_template``, ``enable_thinking`` …).
         markers: Texts of the tokenizer's special tokens.
+        hide: Applied to the text of every message but the assistant's.
 
     Attributes:
         user_refusal: Why no user message can follow an answer; empty if it can.
@@ -81,8 +82,15 @@ class TemplateText:
         TemplateError: The template cannot even render one user message.
     """
 
-    def __init__(self, tokenizer: Any, arguments: Mapping[str, Any], markers: Sequence[str]) -> None:
+    def __init__(
+        self,
+        tokenizer: Any,
+        arguments: Mapping[str, Any],
+        markers: Sequence[str],
+        hide: Callable[[str], str] = str,
+    ) -> None:
         self._tokenizer = tokenizer
+        self._hide = hide
         self._arguments = dict(arguments)
         self._markers = [marker for marker in markers if marker]
         self._checked: dict[tuple[Any, ...], int] = {}
@@ -240,17 +248,20 @@ class TemplateText:
     def _plain(self, message: Message) -> Message:
         """A message in the form that the template reads."""
         plain = {key: value for key, value in message.items() if value is not None}
-        plain["content"] = self._form(message.get("content"))
+        # An answer's own text is what templates look into, for reasoning and calls.
+        hide = str if message.get("role") == "assistant" else self._hide
+        plain["content"] = self._form(message.get("content"), hide)
         calls = message.get("tool_calls")
         if calls:
             plain["tool_calls"] = [self._plain_call(call) for call in calls]
         return plain
 
-    def _form(self, content: Any) -> Any:
+    def _form(self, content: Any, hide: Callable[[str], str] = str) -> Any:
         if content is None:
             content = ""
         if not isinstance(content, str):
             content = "".join(_part_text(part) for part in content)
+        content = hide(content)
         return content if self._content is _Content.TEXT else [{"type": "text", "text": content}]
 
     def _plain_call(self, call: Mapping[str, Any]) -> dict[str, Any]:

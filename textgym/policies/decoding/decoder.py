@@ -20,6 +20,7 @@ from textgym.policies.decoding.choice import choose
 from textgym.policies.decoding.forward import Batch, Forward, Layers
 from textgym.policies.decoding.job import Job
 from textgym.policies.decoding.prefixes import Prefixes
+from textgym.policies.decoding.trial import try_model
 from textgym.types import FinishReason
 
 __all__ = ["Decoder"]
@@ -40,10 +41,17 @@ class Decoder:
         max_batch: Most rows that are decoded together.
         prefix_bytes: Memory for the caches of finished completions; 0 keeps none.
         version: Version of the weights.
+        longest: Most tokens that a row will have; None if unknown.
+
+    Raises:
+        ConfigError: The model, decoded like this, predicts something else than in one full pass.
     """
 
-    def __init__(self, model: Any, *, max_batch: int, prefix_bytes: int, version: int = 0) -> None:
-        self.forward = Forward(model)
+    def __init__(
+        self, model: Any, *, max_batch: int, prefix_bytes: int, version: int = 0, longest: int | None = None
+    ) -> None:
+        self.forward = Forward(model, longest)
+        try_model(self.forward)
         self.version = version
         """Version of the weights; changes inside ``updating`` only."""
         self._max_batch = max_batch
@@ -53,6 +61,7 @@ class Decoder:
         self._batch = Batch(self.forward)
         self._turn = threading.Condition()
         self._updates = threading.Lock()
+        self._updater: int | None = None
         self._thread: threading.Thread | None = None
         self._pauses, self._stepping, self._closed = 0, False, False
 
@@ -85,11 +94,21 @@ class Decoder:
 
         Yields:
             The model.
+
+        Raises:
+            RuntimeError: This thread is inside such a block already.
         """
+        if self._updater == threading.get_ident():
+            raise RuntimeError(
+                "updating() is open already in this thread: change the model that it yields, and the version is "
+                "counted once, when the block ends"
+            )
         with self._updates, self._paused():
+            self._updater = threading.get_ident()
             try:
                 yield self.forward.model
             finally:  # even a failed update may have changed some weights
+                self._updater = None
                 self.version = self.version + 1 if version is None else version
                 self._prefixes.clear()
                 with self._turn:
@@ -154,8 +173,14 @@ class Decoder:
         self._leave(_cancelled(self._jobs))
         if not (self._jobs and self.forward.rigid):
             self._admit()
-        if self._jobs:
-            self._advance(self._batch.step([job.ids[-1] for job in self._jobs]))
+        if not self._jobs:
+            return
+        if self._batch.lengths[0] == self.forward.switch:  # such rows have one length, and cross it together
+            rows = [job.prompt + job.ids for job in self._jobs]
+            self._batch, logits = Batch.begin(self.forward, rows, [None] * len(rows))
+        else:
+            logits = self._batch.step([job.ids[-1] for job in self._jobs])
+        self._advance(logits)
 
     def _admit(self) -> None:
         """Read the prompts of some waiting jobs, draw their first tokens and let them join."""
@@ -165,6 +190,8 @@ class Decoder:
         here, there = (self._jobs, self._batch), (jobs, Batch(self.forward))
         self._jobs, self._batch = there  # a failure fails the newcomers alone
         try:
+            for job in jobs:
+                self._equip(job)
             rows = [job.prompt + job.ids for job in jobs]
             first = {tuple(row): at for at, row in reversed(list(enumerate(rows)))}
             unique = sorted(first.values())  # members of a group begin with one prompt: read it once
@@ -203,8 +230,6 @@ class Decoder:
                 jobs.append(self._waiting.popleft())
                 known.append(layers)
                 longest = max(longest, fresh)
-        for job in jobs:
-            self._equip(job)
         return jobs, known
 
     def _equip(self, job: Job) -> None:
@@ -217,17 +242,21 @@ class Decoder:
     def _advance(self, logits: Any) -> None:
         """Draw a token for every row and let the finished ones go."""
         finished: dict[int, FinishReason] = {}
-        broken: dict[int, str] = {}
+        broken: dict[int, PolicyError] = {}
         for row, (job, token) in enumerate(zip(self._jobs, choose(logits, self._jobs), strict=True)):
             if job.version is None:
                 job.version = self.version
             if not -float("inf") < token.logprob <= 1e-3:
-                broken[row] = (
+                broken[row] = PolicyError(
                     f"the model gave no probabilities (log-probability {token.logprob}) at token "
                     f"{len(job.ids)} of a completion: its weights or activations are not finite"
                 )
                 continue
-            reason = job.take(token)
+            try:
+                reason = job.take(token)
+            except Exception as error:  # its tokenizer's or its watcher's
+                broken[row] = _unfinished(error)
+                continue
             if reason is not None:
                 finished[row] = reason
         for row in finished:
@@ -235,12 +264,12 @@ class Decoder:
             if self._prefixes.enabled and not job.future.cancelled():
                 self._prefixes.keep([*job.prompt, *job.ids[:-1]], self._batch.row(row))
         gone = [(self._jobs[row], reason) for row, reason in finished.items()]
-        failed = [(self._jobs[row], message) for row, message in broken.items()]
+        failed = [(self._jobs[row], problem) for row, problem in broken.items()]
         self._leave({*finished, *broken})
         for job, reason in gone:
             _resolve(job, reason)
-        for job, message in failed:
-            _reject(job, PolicyError(message))
+        for job, problem in failed:
+            _reject(job, problem)
 
     def _leave(self, rows: set[int]) -> None:
         if not rows:
@@ -265,9 +294,22 @@ def _cancelled(jobs: list[Job]) -> set[int]:
     return {row for row, job in enumerate(jobs) if job.future.cancelled()}
 
 
+def _unfinished(cause: Exception) -> PolicyError:
+    error = PolicyError(
+        f"making text of a completion, or reporting its token, failed: {type(cause).__name__}: {cause}"
+    )
+    error.__cause__ = cause
+    return error
+
+
 def _resolve(job: Job, reason: FinishReason) -> None:
     try:
-        job.future.set_result(job.result(reason))
+        result = job.result(reason)
+    except Exception as error:
+        _reject(job, _unfinished(error))
+        return
+    try:
+        job.future.set_result(result)
     except InvalidStateError:  # cancelled in this moment
         pass
 

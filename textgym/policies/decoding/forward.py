@@ -6,8 +6,9 @@ leave by padding, concatenating and selecting the tensors of ``transformers``' o
 
 Invariant: ``lengths[i]`` tokens of row i are in the cache, and all of them were computed with the present
 weights. Models whose cache is more than keys and values of every token (linear attention, convolutions) can
-be neither padded nor re-cut without changing results: for them ``rigid`` is set, and the decoder only ever
-puts rows of one length together.
+be neither padded nor re-cut without changing results, and where the rope of a row depends on the longest one,
+no other length may stand beside it: for them ``rigid`` is set, and the decoder only ever puts rows of one
+length together.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from contextlib import contextmanager
 from typing import Any, TypeAlias
 
 from textgym.errors import ConfigError
+from textgym.policies.decoding.ropes import switch_length
 
 __all__ = ["Batch", "Forward", "Layers", "evaluating"]
 
@@ -32,12 +34,13 @@ class Forward:
 
     Args:
         model: A causal language model of transformers.
+        longest: Most tokens that a row will have; None if unknown.
 
     Raises:
-        ConfigError: It takes no ``past_key_values``.
+        ConfigError: It takes no ``past_key_values``, or its rope depends on what it has read before.
     """
 
-    def __init__(self, model: Any) -> None:
+    def __init__(self, model: Any, longest: int | None = None) -> None:
         from transformers import DynamicCache
 
         self.model = model
@@ -50,8 +53,12 @@ class Forward:
                 "language model with transformers' cache"
             )
         layers = DynamicCache(config=model.config).layers
-        self.rigid = bool(getattr(model, "_is_stateful", False)) or any(
-            type(layer).__name__ not in _CUTTABLE for layer in layers
+        self.switch = switch_length(model, longest)
+        """Tokens of a row past which all its keys are others and have to be computed anew; mostly None."""
+        self.rigid = (
+            bool(getattr(model, "_is_stateful", False))
+            or self.switch is not None
+            or any(type(layer).__name__ not in _CUTTABLE for layer in layers)
         )
         """Whether rows of different lengths must not share a batch."""
 
