@@ -179,7 +179,7 @@ class Toolset:
         began = time.perf_counter()
         tool = self._by_name.get(call.name)
         outcome, text = await self._answer(call, tool, hidden, prepare)
-        limit = tool.max_output if tool is not None and outcome is ToolOutcome.OK else _LONGEST_ERROR
+        limit = _bound(tool, outcome)
         return ToolResult(
             call_id=call.id,
             name=call.name,
@@ -240,6 +240,13 @@ class Toolset:
     def __repr__(self) -> str:
         names = [*self._by_name, *(type(provider).__name__ for provider in self.providers)]
         return f"Toolset({', '.join(names)})"
+
+
+def _bound(tool: Tool | None, outcome: ToolOutcome) -> int:
+    """The longest text of a result: what a tool says of its failure may be as long as what it returns."""
+    if tool is None or outcome in (ToolOutcome.MALFORMED, ToolOutcome.INVALID_ARGUMENTS):
+        return _LONGEST_ERROR
+    return tool.max_output if outcome is ToolOutcome.OK else max(tool.max_output, _LONGEST_ERROR)
 
 
 def _tool(entry: Any, hidden: Collection[str]) -> Tool | ToolProvider:
