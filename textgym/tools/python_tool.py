@@ -1,8 +1,8 @@
 """The tools ``python`` and ``python_executor``: Python code in the sandbox.
 
 Invariant: a coroutine, so that it never blocks an event loop; the code runs in a fresh process that ends with the
-call, and only what it prints comes back. A program that fails is a failed call. How far a result may be trusted and
-what the process may do is the business of ``textgym.sandbox``.
+call, and only what it prints comes back. A program that fails is a failed call. How far a result may be trusted
+and what the process may do is the business of ``textgym.sandbox``.
 """
 
 from __future__ import annotations
