@@ -6,6 +6,7 @@ import ast
 import json
 import struct
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -194,3 +195,23 @@ except RuntimeError:
 print(started)
 """
     assert int(box.run(code).stdout) in (0, 31)
+
+
+def _family(pid: int) -> Iterator[int]:
+    """A process and what it has started."""
+    yield pid
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            parent = (entry / "stat").read_text().rpartition(")")[2].split()[1]
+        except OSError:
+            continue  # it has ended
+        if parent == str(pid):
+            yield from _family(int(entry.name))
+
+
+def test_the_sandbox_dies_before_the_trainer_when_memory_is_short(box: Sandbox) -> None:
+    with box.session() as session:
+        session.run("x = 1")
+        family = [each for pid in box.pids() for each in _family(pid)]
+        assert len(family) > 1
+        assert {Path(f"/proc/{pid}/oom_score_adj").read_text().strip() for pid in family} == {"1000"}
