@@ -26,7 +26,7 @@ from textgym.sandbox.job import Job
 from textgym.sandbox.limits import SandboxLimits
 from textgym.sandbox.probe import chosen
 from textgym.sandbox.result import SandboxResult
-from textgym.sandbox.settings import DEFAULT_MODULES, Settings
+from textgym.sandbox.settings import DEFAULT_MODULES, DEFAULT_SESSIONS, Settings
 from textgym.sandbox.unsafe import UnsafePool
 
 if TYPE_CHECKING:
@@ -49,6 +49,8 @@ class Sandbox:
         anyway;
             installed packages only if they are named here.
         workers: Most runs at a time; None: one a core, at least two.
+        sessions: Most sessions that have a process at a time. A run that would start the process of one more
+            raises ``SandboxUnavailable`` at once, and the others go on.
 
     Raises:
         ConfigError: An argument is wrong.
@@ -65,13 +67,14 @@ class Sandbox:
         backend: str = _AUTO,
         modules: Iterable[str] = DEFAULT_MODULES,
         workers: int | None = None,
+        sessions: int = DEFAULT_SESSIONS,
     ) -> None:
         if backend != _AUTO and backend not in list(Backend):
             allowed = ", ".join([_AUTO, *Backend])
             raise ConfigError(f"backend is {backend!r}; allowed: {allowed}")
         names = modules if isinstance(modules, str) else tuple(modules)
-        self._arguments = (limits, backend, names, workers)
-        self._settings = Settings.checked(limits, names, workers)  # type: ignore[arg-type]
+        self._arguments = (limits, backend, names, workers, sessions)
+        self._settings = Settings.checked(limits, names, workers, sessions)  # type: ignore[arg-type]
         self._backend = backend
         self._lock = threading.Lock()
         self._pool: Pool | UnsafePool | None = None
@@ -141,7 +144,11 @@ class Sandbox:
         return await asyncio.wrap_future(self._submit(self._call_job(code, name, arguments, timeout)))
 
     def session(self) -> SandboxSession:
-        """A process that keeps its names from run to run; it starts with its first run."""
+        """A process that keeps its names from run to run; it starts with its first run.
+
+        It has the process, and the memory that its names take, until it is closed, collected or ended by a run;
+        ``sessions`` bounds how many have one.
+        """
         return SandboxSession(self)
 
     @property
@@ -268,7 +275,7 @@ class SandboxSession:
             What it came to.
 
         Raises:
-            SandboxUnavailable: This machine has no way to isolate it.
+            SandboxUnavailable: This machine has no way to isolate it, or the sandbox has its ``sessions`` already.
             ConfigError: The timeout is no positive number, or the session or its sandbox was closed.
         """
         return _waited(self._submit(code, timeout, stdin))

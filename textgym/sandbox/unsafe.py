@@ -240,12 +240,21 @@ class UnsafePool:
                 job.fail(SandboxUnavailable("this sandbox is closed"))
                 return
             if job.key is not None:
+                if self._is_crowded(job.key):
+                    job.fail(self._settings.crowded())
+                    return
                 session = self._sessions.setdefault(job.key, _Session())
                 if session.busy:
                     session.waiting.append(job)
                     return
                 session.busy = True
             self._threads.submit(self._work, job)
+
+    def _is_crowded(self, key: object) -> bool:
+        having = [
+            each for each, session in self._sessions.items() if session.busy or session.process is not None
+        ]
+        return len(having) >= self._settings.sessions and key not in having
 
     def forget(self, key: object) -> None:
         """End a session's process."""
@@ -285,18 +294,29 @@ class UnsafePool:
             process.end(SandboxStatus.KILLED)
 
     def _work(self, job: Job) -> None:
+        result: SandboxResult | Exception | None = None
         try:
             if not job.future.cancelled():
-                job.succeed(self._ran(job))
+                result = self._ran(job)
         except Exception as error:
-            job.fail(error)
+            result = error
         finally:
-            with self._lock:
-                session = self._sessions.get(job.key) if job.key is not None else None
-                if session is not None:
-                    session.busy = bool(session.waiting)
-                    if session.waiting and not self._closed:
-                        self._threads.submit(self._work, session.waiting.popleft())
+            self._release(job)
+        if isinstance(
+            result, SandboxResult
+        ):  # told last: what the caller does next finds the session at rest
+            job.succeed(result)
+        elif result is not None:
+            job.fail(result)
+
+    def _release(self, job: Job) -> None:
+        """Let the next run of the job's session come."""
+        with self._lock:
+            session = self._sessions.get(job.key) if job.key is not None else None
+            if session is not None:
+                session.busy = bool(session.waiting)
+                if session.waiting and not self._closed:
+                    self._threads.submit(self._work, session.waiting.popleft())
 
     def _ran(self, job: Job) -> SandboxResult:
         session = self._sessions.get(job.key) if job.key is not None else None
