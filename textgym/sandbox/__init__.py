@@ -45,8 +45,8 @@ is left behind, should this process die by SIGKILL.
 - As root with an interpreter that only root can enter (below ``/root``, in ``landlock`` alone) children stay root
   without capabilities, so that Landlock alone keeps them from root's files.
 - Each run is bounded; all of them together only by ``workers`` times the limits. Sessions that wait keep their
-  memory and are not counted among ``workers``, but among ``sessions``. Should the machine's memory be short all the
-  same, the kernel ends a process of the sandbox first (status ``killed``), where ``/proc`` lets it be told.
+  memory and are not counted among ``workers``, but among ``sessions``. Should the machine's memory be short all
+  the same, the kernel ends a process of the sandbox first (status ``killed``), where ``/proc`` lets it be told.
 - A session's computing time is bounded by the clock of its runs only; between them its process is stopped.
 - What happens inside one process. The code can forge the report of its own run: ``ok`` and the values of ``call``
   are claims of the code about itself. Compare values out here, and never put an expected answer in there. In

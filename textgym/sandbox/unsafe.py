@@ -40,6 +40,7 @@ class _Stream:
         self._file = file
         self._process = process
         self.data = bytearray()
+        self.ended = False
         self.thread = threading.Thread(target=self._read, name="textgym-unsafe", daemon=True)
         self.thread.start()
 
@@ -49,6 +50,7 @@ class _Stream:
                 self.data += data
                 self._process.notice()
         with self._process.changed:
+            self.ended = True  # the thread itself still lives when who waits looks
             self._process.changed.notify_all()
         self._file.close()
 
@@ -137,7 +139,7 @@ class _Process:
         deadline = began + job.seconds
         with self.changed:
             while self.verdict is None and any(
-                end not in stream.data and stream.thread.is_alive() for stream in (self._out, self._err)
+                end not in stream.data and not stream.ended for stream in (self._out, self._err)
             ):
                 if not self.changed.wait(max(0.0, deadline - time.monotonic())):
                     self.end(SandboxStatus.TIMEOUT)
