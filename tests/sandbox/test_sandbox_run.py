@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import threading
 
 import pytest
@@ -11,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from textgym.errors import ConfigError
-from textgym.sandbox import Sandbox, SandboxLimits, SandboxStatus
+from textgym.sandbox import Backend, Sandbox, SandboxLimits, SandboxStatus
+from textgym.sandbox.limits import MAX_SECONDS
 
 
 def test_output_and_input(box: Sandbox) -> None:
@@ -369,3 +371,19 @@ json_values = st.recursive(
 def test_any_json_value_comes_back_as_it_was(auto: Sandbox, values: list[object]) -> None:
     result = auto.call("def f(x): return x", "f", [[value] for value in values])
     assert [json.dumps(outcome.value) for outcome in result.values] == [json.dumps(value) for value in values]
+
+
+@pytest.mark.parametrize("seconds", [1e6 + 1, 2_200_000, 1e10, 10**400, math.inf, math.nan, True])
+def test_deadlines_that_nothing_can_wait_for_are_refused(auto: Sandbox, seconds: float) -> None:
+    with auto.session() as session:
+        session.run("x = 1")
+        with pytest.raises(ConfigError, match="timeout is"):
+            auto.run("pass", timeout=seconds)
+        with pytest.raises(ConfigError, match=r"SandboxLimits\.seconds is"):
+            SandboxLimits(seconds=seconds)
+        assert session.run("print(x)").stdout == "1\n"
+
+
+def test_the_longest_deadline_can_be_waited_for(backend: Backend) -> None:
+    with Sandbox(SandboxLimits(seconds=MAX_SECONDS), backend=backend) as box:
+        assert box.run("import time; time.sleep(0.1); print(1)").stdout == "1\n"

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import math
 import os
 import sys
 import threading
@@ -23,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 from textgym.errors import ConfigError
 from textgym.sandbox.backend import Backend
 from textgym.sandbox.job import Job
-from textgym.sandbox.limits import SandboxLimits
+from textgym.sandbox.limits import SandboxLimits, checked_seconds
 from textgym.sandbox.probe import chosen
 from textgym.sandbox.result import SandboxResult
 from textgym.sandbox.settings import DEFAULT_MODULES, DEFAULT_SESSIONS, Settings
@@ -214,9 +213,7 @@ class Sandbox:
     def _seconds(self, timeout: float | None) -> float:
         if timeout is None:
             return self._settings.limits.seconds
-        if not (isinstance(timeout, (int, float)) and 0 < timeout < math.inf):
-            raise ConfigError(f"timeout is {timeout!r}; allowed: a positive number of seconds, or None")
-        return float(timeout)
+        return checked_seconds("timeout", timeout)
 
     def _submit(self, job: Job) -> Future[SandboxResult]:
         self._running().submit(job)
