@@ -180,6 +180,17 @@ def test_wrong_answers_are_no_success_whatever_the_weights() -> None:
 # Sessions.
 
 
+def test_more_episodes_than_at_a_time() -> None:
+    run = textgym.rollout(
+        "textgym/CodeMath-v0",
+        textgym.OraclePolicy(),
+        num_examples=64,
+        max_concurrency=16,
+        env_kwargs={"persistent": True},
+    )
+    assert [(one.reward, one.error) for one in run] == [(1.0, None)] * 64
+
+
 def test_names_live_on_in_a_session_only() -> None:
     for persistent in (False, True):
         env = started(persistent=persistent)
@@ -283,6 +294,8 @@ def test_the_prompt_says_what_holds() -> None:
         ({"weights": (1.0, 0.2, 1.0), "rubric": Rubric([])}, "give one of them"),
         ({"code_timeout": 0}, "code_timeout is 0"),
         ({"code_timeout": True}, "code_timeout is True"),
+        ({"code_timeout": float("inf")}, "code_timeout is inf"),
+        ({"code_timeout": 1e10}, "code_timeout is 10000000000"),
         ({"max_output": 10}, "max_output is 10"),
         ({"max_turns": 0}, "max_turns is 0"),
     ],

@@ -19,6 +19,7 @@ from textgym.hooks import flow, settle
 from textgym.parsers import CodeParser, XMLParser
 from textgym.rewards import Rubric, math_match, mean_format
 from textgym.sandbox import Sandbox, SandboxResult, SandboxSession, SandboxStatus, shared
+from textgym.sandbox.limits import checked_seconds
 from textgym.types import Message, StopReason
 
 __all__ = ["CODE_MATH_PROMPT", "CodeMathEnv", "executed_share", "runs_made"]
@@ -109,7 +110,9 @@ class CodeMathEnv(MultiTurnEnv):
         system_prompt: str | None = None,
         **kwargs: Any,
     ) -> None:
-        _check_limits(code_timeout, max_output)
+        self.code_timeout = checked_seconds("code_timeout", code_timeout)
+        if isinstance(max_output, bool) or not isinstance(max_output, int) or max_output < 100:
+            raise ConfigError(f"max_output is {max_output!r}: it must be a whole number of at least 100")
         parser = XMLParser(["think", ("code", "answer")]) if parser is None else parser
         if not isinstance(parser, XMLParser) or not any("code" in names for names in parser.fields):
             raise ConfigError(f'parser is {parser!r}: it must be an XMLParser with a field "code"')
@@ -132,7 +135,6 @@ class CodeMathEnv(MultiTurnEnv):
             **kwargs,
         )
         self.persistent = bool(persistent)
-        self.code_timeout = float(code_timeout)
         self.max_output = max_output
         self._sandbox = sandbox
         self._session: SandboxSession | None = None
@@ -336,10 +338,3 @@ def _checked_weights(weights: Any) -> tuple[float, float, float]:
         )
     correct, form, executed = map(float, given)
     return correct, form, executed
-
-
-def _check_limits(code_timeout: Any, max_output: Any) -> None:
-    if isinstance(code_timeout, bool) or not isinstance(code_timeout, int | float) or not code_timeout > 0:
-        raise ConfigError(f"code_timeout is {code_timeout!r}: it must be a positive number of seconds")
-    if isinstance(max_output, bool) or not isinstance(max_output, int) or max_output < 100:
-        raise ConfigError(f"max_output is {max_output!r}: it must be a whole number of at least 100")
