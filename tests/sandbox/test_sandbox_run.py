@@ -6,6 +6,7 @@ import asyncio
 import json
 import math
 import threading
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -387,3 +388,24 @@ def test_deadlines_that_nothing_can_wait_for_are_refused(auto: Sandbox, seconds:
 def test_the_longest_deadline_can_be_waited_for(backend: Backend) -> None:
     with Sandbox(SandboxLimits(seconds=MAX_SECONDS), backend=backend) as box:
         assert box.run("import time; time.sleep(0.1); print(1)").stdout == "1\n"
+
+
+@pytest.mark.parametrize("limits", [{"seconds": 1}, "landlock", 5, False])
+def test_limits_that_are_none(limits: Any) -> None:
+    with pytest.raises(ConfigError, match="limits is"):
+        Sandbox(limits)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("memory_bytes", 2**70),
+        ("scratch_bytes", 2**80),
+        ("open_files", 2**40),
+        ("threads", True),
+        ("output_bytes", 0),
+    ],
+)
+def test_limits_out_of_bounds(name: str, value: int) -> None:
+    with pytest.raises(ConfigError, match=f"SandboxLimits.{name} is"):
+        SandboxLimits(**{name: value})  # type: ignore[arg-type]

@@ -91,7 +91,8 @@ class ToolEnv(MultiTurnEnv):
     Args:
         dataset: As for ``DatasetEnv``. A column ``calls`` (a list of ``{"name": …, "arguments": {…}}``)
             tells the oracle what to call before it answers.
-        tools: Functions, ``Tool``s, names of registered tools, ``ToolProvider``s; or a ``Toolset``.
+        tools: Functions, ``Tool``s, names of registered tools, ``ToolProvider``s, ``Search(documents)``; or a
+            ``Toolset``.
         rubric: Judges the episode.
         parser: Finds the answer; by default ``XMLParser(["think", ("tool", "answer")])``, in the native
             protocol the whole text.

@@ -119,7 +119,7 @@ class Sandbox:
         Args:
             code: Python source.
             name: The function.
-            arguments: Argument lists, of JSON values.
+            arguments: Argument lists, of JSON values; as in ``values``, the floats nan and inf count as such.
             timeout: Seconds for all of it; None: those of the limits.
 
         Returns:

@@ -55,12 +55,16 @@ class Settings:
         cls, limits: SandboxLimits | None, modules: tuple[str, ...], workers: int | None, sessions: int
     ) -> Settings:
         """The settings, or a ``ConfigError`` that says what is wrong."""
+        if limits is not None and not isinstance(limits, SandboxLimits):
+            raise ConfigError(
+                f"limits is {limits!r:.60}; allowed: SandboxLimits(...), or None for the defaults"
+            )
         if isinstance(modules, str) or not all(isinstance(name, str) and name for name in modules):
             raise ConfigError(f"modules is {modules!r}; allowed: names of modules, such as ('math', 'json')")
         if workers is None:
             cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
             workers = max(2, cores)
-        if not (isinstance(workers, int) and workers > 0):
+        if isinstance(workers, bool) or not (isinstance(workers, int) and workers > 0):
             raise ConfigError(f"workers is {workers!r}; allowed: a positive integer, or None for the cores")
         if isinstance(sessions, bool) or not (isinstance(sessions, int) and sessions > 0):
             raise ConfigError(f"sessions is {sessions!r}; allowed: a positive integer")
