@@ -7,6 +7,7 @@ This module does not limit code: the sandbox does.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from textwrap import dedent
 from typing import Any
@@ -41,6 +42,7 @@ _MEMORY = {
 }
 _ENDED = frozenset({SandboxStatus.TIMEOUT, SandboxStatus.OUTPUT, SandboxStatus.KILLED})
 """What a session does not survive."""
+_TAG = re.compile(r"<(/?output)", re.IGNORECASE)
 _OPENING, _CLOSING = "<code>", "</code>"
 _ERROR_LINES = 12
 _ERROR_CHARACTERS = 1_000
@@ -63,7 +65,8 @@ class CodeMathEnv(MultiTurnEnv):
 
     In each turn the policy writes ``<code>…</code>``, which is run and whose output comes back as
     ``<output>…</output>``, or ``<answer>…</answer>``, which ends the episode. Errors come back as ``Error:
-    …`` with the last lines of the traceback, or with the limit that was reached.
+    …`` with the last lines of the traceback, or with the limit that was reached. Within it, ``<output`` and
+    ``</output`` get a backslash after the ``<``, so that no program can close its own frame.
 
     The reward is 1 for a right answer, else 0, unless ``weights`` or a rubric says otherwise.
 
@@ -310,7 +313,8 @@ def _program(block: str) -> str:
 
 
 def _output(text: str) -> str:
-    return f"<output>\n{text}\n</output>"
+    escaped = _TAG.sub(r"<\\\1", text)
+    return f"<output>\n{escaped}\n</output>"
 
 
 def _last_lines(stderr: str) -> str:
