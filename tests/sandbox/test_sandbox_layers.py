@@ -8,10 +8,11 @@ import struct
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from textgym.sandbox import Sandbox, SandboxLimits, jail
+from textgym.sandbox import Sandbox, SandboxLimits, SandboxStatus, child, jail, unsafe
 from textgym.sandbox.jail.seccomp import _ITSELF, Extra, program
 from textgym.sandbox.jail.syscalls import ARCHITECTURES, Architecture
 from textgym.sandbox.view import view
@@ -215,3 +216,16 @@ def test_the_sandbox_dies_before_the_trainer_when_memory_is_short(box: Sandbox) 
         family = [each for pid in box.pids() for each in _family(pid)]
         assert len(family) > 1
         assert {Path(f"/proc/{pid}/oom_score_adj").read_text().strip() for pid in family} == {"1000"}
+
+
+@pytest.mark.parametrize(
+    "outcome_of", [child._outcome, lambda report: unsafe._outcome(report, SandboxStatus.OK)]
+)
+@pytest.mark.parametrize("told", ["why", ["why"], {"a": 1}, None, 5])
+def test_only_a_text_is_taken_for_an_error(outcome_of: Any, told: Any) -> None:
+    outcome = outcome_of({"ok": False, "error": told})
+    assert (outcome.ok, outcome.error) == (False, told if told == "why" else "")
+    endless: list[Any] = []
+    for _ in range(100_000):
+        endless = [endless]
+    assert outcome_of({"ok": False, "error": endless}).error == ""

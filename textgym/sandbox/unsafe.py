@@ -209,7 +209,8 @@ def _outcome(report: dict[str, Any] | None, status: SandboxStatus) -> CallOutcom
         return CallOutcome(ok=False, error=f"not called: {status}")
     if report.get("ok") is True:
         return CallOutcome(ok=True, value=report.get("value"))
-    return CallOutcome(ok=False, error=str(report.get("error", "")))
+    error = report.get("error")
+    return CallOutcome(ok=False, error=error if isinstance(error, str) else "")
 
 
 @dataclass(slots=True)
