@@ -38,8 +38,8 @@ class Toolset:
     """Tools with unique names, in order.
 
     Args:
-        tools: Functions, ``Tool``s, names of registered tools and ``ToolProvider``s, and what holds ``Tool``s, such
-            as ``Search(documents)``.
+        tools: Functions, ``Tool``s, names of registered tools and ``ToolProvider``s, and what holds ``Tool``s,
+            such as ``Search(documents)``.
         hidden: Argument names that are hidden in every plain function that has them.
 
     Raises:
