@@ -143,7 +143,8 @@ class _Process:
             ):
                 if not self.changed.wait(max(0.0, deadline - time.monotonic())):
                     self.end(SandboxStatus.TIMEOUT)
-        lives = self._lasting and self.verdict is None and self._popen.poll() is None
+        closed = self._out.ended or self._err.ended  # which is seen before the end of the process
+        lives = self._lasting and self.verdict is None and not closed and self._popen.poll() is None
         code = None if lives else self._reaped()
         return self._result(job, code, time.monotonic() - began), lives
 
