@@ -368,6 +368,29 @@ def test_native_malformed_calls_stay_in_the_text() -> None:
     assert [record["call_id"] for record in env.state["tool_calls"]] == ["call_0_0", "call_0_1", "call_1_0"]
 
 
+@pytest.mark.parametrize("name", ["bad name<>", "a" * 65, "add.more", "ädd"])
+def test_names_that_servers_refuse_are_never_sent_as_names(name: str) -> None:
+    env = native_env()
+    bad = native(name, "{}")
+    info = env.step(bad + "\n" + native("add", '{"a": 1, "b": 2}'))[4]
+    assert info["assistant_message"]["content"] == bad
+    assert [call["function"]["name"] for call in info["assistant_message"]["tool_calls"]] == ["add"]
+    assert [message["role"] for message in info["messages"]] == ["tool", "user"]
+    assert info["messages"][1]["content"].startswith("Error: no tool has the name ")
+    assert len(info["messages"][1]["content"]) < 200
+    assert env.step(bad)[2] is False
+    assert env.messages[-2] == {"role": "assistant", "content": bad}
+    assert [record["outcome"] for record in env.state["tool_calls"]] == ["malformed", "ok", "malformed"]
+
+
+def test_a_tool_with_a_name_of_its_own_kind_can_be_called_natively() -> None:
+    dotted = Tool.from_function(lambda: "done", name="server.tool", description="Does it.")
+    env = ToolEnv(ROWS, [dotted], protocol="native")
+    env.reset(seed=0)
+    info = env.step(native("server.tool", "{}"))[4]
+    assert info["messages"][0]["content"] == "done"
+
+
 @pytest.mark.parametrize("action", ["", "42", "no tag", "<tool> in a sentence"])
 def test_a_native_message_without_calls_ends_it(action: str) -> None:
     env = native_env()

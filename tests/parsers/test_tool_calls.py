@@ -52,6 +52,14 @@ def calls(text: str) -> list[tuple[str, Any]]:
             [("a", {"t": "</think>"})],
         ),
         ('<think>never closed <tool>{"name": "a"}</tool>', [("a", {})]),
+        (
+            '<think>a<tool_call>{"name": "a", "args": {"x": "</think>"}}</tool_call><tool>{"name": "b"}</tool>',
+            [("a", {"x": "</think>"}), ("b", {})],
+        ),
+        (
+            '<think><tool>{"name": "a", "args": {"x": "</think>"}}</tool> no </think><tool>{"name": "b"}</tool>',
+            [("b", {})],
+        ),
         ("", []),
         ("no calls, a <tool> in a sentence", []),
         ("<answer>4</answer></tool>", []),
@@ -196,6 +204,7 @@ def test_any_text(text: str) -> None:
     [
         "<tool>", "<tool_call>", "</tool>", "<tool>{", "<tool>{}", "<tool>{}</tool>", "<tool></tool>",
         "<tool> ", "<think>", "<tool></tool_call>", "<tool><tool_call>", '<tool>{"name": "a"}', '<tool>{"name":',
+        "<think><tool>{</think>", '<think><tool>{"a": "</think>"}',
         '{"name": "a", "arguments": ', '<tool>{"a": [', "<tool>{'", "<tool_call>{}</tool>", " ",
         '<tool>{"name": "\\', "<tool>[",
     ],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import errno
 import gc
 import os
 import pickle
@@ -18,9 +19,11 @@ from pathlib import Path
 import pytest
 
 from textgym import sandbox
-from textgym.errors import ConfigError
-from textgym.sandbox import Backend, Sandbox, SandboxLimits, SandboxStatus
+from textgym.errors import ConfigError, SandboxUnavailable
+from textgym.sandbox import Backend, Sandbox, SandboxLimits, SandboxResult, SandboxStatus
+from textgym.sandbox import child as child_module
 from textgym.sandbox import pool as pool_module
+from textgym.sandbox.job import Job
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
 
@@ -206,6 +209,129 @@ def test_a_run_whose_zygote_dies_again_is_killed() -> None:
         assert box.run("print(1)").stdout == "1\n"
 
 
+@linux
+@pytest.mark.parametrize("at", [0, 1])
+def test_a_run_that_cannot_begin_leaves_the_others_alone(at: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    memory_file, made = child_module.memory_file, 0
+
+    def exhausted(data: bytes) -> int:
+        nonlocal made
+        made += 1
+        if made == at + 1:
+            raise OSError(errno.EMFILE, "Too many open files")
+        return memory_file(data)
+
+    with Sandbox(workers=3) as box:
+        session, other = box.session(), box.session()
+        session.run("x = 1")
+        other.run("x = 2")
+        zygotes, descriptors = box.pids(), len(os.listdir("/proc/self/fd"))
+        monkeypatch.setattr(child_module, "memory_file", exhausted)
+        with pytest.raises(OSError, match="Too many open files"):
+            session.run("print(x)")
+        after = session.run("print('x' in globals())")
+        assert after.stdout == "False\n"
+        assert "[the session was lost, a run of it could not begin" in after.stderr
+        assert box.run("import time; time.sleep(0.5); print('done')").stdout == "done\n"
+        assert other.run("print(x)").stdout == "2\n"
+        assert box.pids() == zygotes
+        assert len(os.listdir("/proc/self/fd")) == descriptors
+
+
+@linux
+def test_a_process_without_descriptors_gets_errors_and_leaks_none() -> None:
+    code = """
+        import os, resource
+        from textgym.sandbox import Sandbox, probe
+        def count():
+            return len(os.listdir("/proc/self/fd"))
+        probe()
+        most = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (256, most[1]))
+        for spare in range(20):
+            box = Sandbox()
+            before = count()
+            held = []
+            try:
+                while True:
+                    held.append(os.dup(0))
+            except OSError:
+                pass
+            for _ in range(spare):
+                os.close(held.pop())
+            try:
+                said = box.run("print(1)").stdout
+            except OSError as error:
+                said = type(error).__name__
+            for each in held:
+                os.close(each)
+            late = box.run("print(2)").stdout
+            box.close()
+            if late != "2\\n" or said not in ("1\\n", "OSError") or count() != before:
+                print(spare, said, late, count() - before)
+    """
+    process = python(code)
+    try:
+        out, _ = process.communicate(timeout=90)
+    finally:
+        process.kill()
+    assert out == ""
+    assert process.returncode == 0
+
+
+@linux
+def test_a_session_that_cannot_be_confined_can_be_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    take = child_module.Child._take_report
+    failed: list[int] = []
+
+    def fail(child: child_module.Child, report: dict[str, object]) -> None:
+        failed[:] = failed or [child.ordinal]
+        take(child, {"failed": "no room"} if child.ordinal == failed[0] else report)
+
+    monkeypatch.setattr(child_module.Child, "_take_report", fail)
+    with Sandbox() as box, box.session() as session:
+        with pytest.raises(SandboxUnavailable, match="no room"):
+            session.run("1")
+        assert session.run("print(1)").stdout == "1\n"
+
+
+@linux
+def test_a_fault_of_the_pool_itself_ends_all_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    with Sandbox(workers=3) as box:
+        session, other = box.session(), box.session()
+        session.run("x = 1")
+        other.run("x = 2")
+
+        async def scenario() -> list[BaseException | SandboxResult]:
+            code = "import time; time.sleep(60)"
+            runs = [asyncio.create_task(run(code, timeout=100)) for run in (session.arun, box.arun)]
+            await asyncio.sleep(0.5)
+            with monkeypatch.context() as broken:
+                broken.setattr(child_module.Child, "result", lambda child, status: 1 / 0)
+                os.kill(box.pids()[0], signal.SIGKILL)
+                return await asyncio.wait_for(asyncio.gather(*runs, return_exceptions=True), 30)
+
+        assert [type(each) for each in asyncio.run(scenario())] == [ZeroDivisionError] * 2
+        for each in (session, other):
+            after = each.run("print('x' in globals())")
+            assert after.stdout == "False\n"
+            assert "[the session was lost, the sandbox lost its processes" in after.stderr
+
+
+def test_a_job_is_settled_once() -> None:
+    job = Job(code="", stdin="", seconds=1.0)
+    job.fail(ValueError("first"))
+    job.fail(ValueError("second"))
+    job.succeed(SandboxResult(stdout="", stderr="", status=SandboxStatus.OK, seconds=0.0))
+    with pytest.raises(ValueError, match="first"):
+        job.future.result()
+    cancelled = Job(code="", stdin="", seconds=1.0)
+    cancelled.future.cancel()
+    for _ in range(2):
+        cancelled.fail(ValueError("too late"))
+    assert cancelled.future.cancelled()
+
+
 def test_zygotes_are_replaced_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pool_module, "MAX_STARTS", 3)
     with Sandbox() as box:
@@ -242,6 +368,38 @@ def test_a_forked_process_has_processes_of_its_own() -> None:
     process = python(code)
     out, _ = process.communicate()
     assert out == "0 1 True\n"
+
+
+@linux
+def test_a_process_that_is_forked_during_the_first_use_has_a_first_use_of_its_own() -> None:
+    code = """
+        import os, signal, threading
+        from textgym.sandbox import Sandbox
+        from textgym.sandbox.child import Child
+        begun, go_on, begin = threading.Event(), threading.Event(), Child.begin
+        def wait(child, job):  # on the thread that the first use tries a backend with
+            begin(child, job)
+            begun.set()
+            go_on.wait()
+        Child.begin = wait
+        box = Sandbox()
+        thread = threading.Thread(target=box.run, args=["1"])
+        thread.start()
+        begun.wait()
+        before = len(os.listdir("/proc/self/fd"))
+        if os.fork() == 0:
+            signal.alarm(60)
+            fewer = len(os.listdir("/proc/self/fd")) < before
+            Child.begin = begin
+            os._exit(0 if fewer and box.run("print(2)").stdout == "2\\n" else 1)
+        _, status = os.wait()
+        go_on.set()
+        thread.join()
+        print(status)
+    """
+    process = python(code)
+    out, _ = process.communicate()
+    assert out == "0\n"
 
 
 @linux
@@ -310,6 +468,20 @@ def test_wrong_arguments(arguments: dict[str, object], said: str) -> None:
 def test_wrong_limits(limits: dict[str, float]) -> None:
     with pytest.raises(ConfigError, match=r"SandboxLimits\.\w+ is .*; allowed: "):
         SandboxLimits(**limits)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("text", [b"x", None, 1])
+def test_code_and_input_are_texts(text: object) -> None:
+    with Sandbox() as box, box.session() as session:
+        for run in (box.run, session.run):
+            with pytest.raises(ConfigError, match=r"code is .*; allowed: a text"):
+                run(text)  # type: ignore[arg-type]
+            with pytest.raises(ConfigError, match=r"stdin is .*; allowed: a text"):
+                run("1", stdin=text)  # type: ignore[arg-type]
+        with pytest.raises(ConfigError, match=r"code is .*; allowed: a text"):
+            box.call(text, "f", [])  # type: ignore[arg-type]
+        with pytest.raises(ConfigError, match=r"name of the function is"):
+            box.call("", text, [])  # type: ignore[arg-type]
 
 
 def test_a_module_that_is_not_there() -> None:

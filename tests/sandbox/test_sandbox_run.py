@@ -409,3 +409,12 @@ def test_limits_that_are_none(limits: Any) -> None:
 def test_limits_out_of_bounds(name: str, value: int) -> None:
     with pytest.raises(ConfigError, match=f"SandboxLimits.{name} is"):
         SandboxLimits(**{name: value})  # type: ignore[arg-type]
+
+
+def test_which_bound_was_broken_is_told() -> None:
+    with Sandbox(SandboxLimits(output_bytes=2000, result_bytes=3000)) as box:
+        many = box.call("def f(x): return 'y' * x", "f", [[2 * 10**6]])
+        assert many.stderr == "[output: stopped because its values took more than 3000 bytes]\n"
+        assert many.status is SandboxStatus.OUTPUT
+        loud = box.run("print('y' * 10**5)")
+        assert loud.stderr == "[output: stopped because it wrote more than 2000 bytes]\n"

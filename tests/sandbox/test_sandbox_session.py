@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 import gc
 import time
+from concurrent.futures import CancelledError
 from typing import Any
 
 import pytest
 
 from textgym.errors import ConfigError, SandboxUnavailable
 from textgym.sandbox import Sandbox, SandboxStatus
+from textgym.sandbox.child import Child
+from textgym.sandbox.job import Job
 
 
 def test_names_live_on(box: Sandbox) -> None:
@@ -48,6 +51,41 @@ def test_a_run_that_ends_the_process_says_so(auto: Sandbox, code: str, status: S
         assert ended.stderr.endswith("[the session's names are gone with it]\n")
         after = session.run("print('x' in globals())")
         assert (after.stdout, after.stderr) == ("False\n", "")
+
+
+def test_names_that_a_cancelled_run_took_are_missed(auto: Sandbox) -> None:
+    async def scenario() -> None:
+        with auto.session() as session:
+            await session.arun("x = 1")
+            task = asyncio.create_task(session.arun("import time; time.sleep(60)", timeout=100))
+            await asyncio.sleep(0.5)
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+            after = await session.arun("print('x' in globals())")
+            assert after.stdout == "False\n"
+            assert after.stderr.startswith("[the session was lost, a run of it was cancelled: ")
+            assert (await session.arun("print(1)")).stderr == ""
+
+    asyncio.run(scenario())
+
+
+def test_a_cancelled_run_does_not_take_the_news_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    begun = Child.begin
+
+    def cancelled(child: Child, job: Job) -> None:
+        begun(child, job)
+        if job.code == "cancelled":
+            job.future.cancel()
+
+    with Sandbox() as box, box.session() as session:
+        session.run("x = 1")
+        monkeypatch.setattr(Child, "begin", cancelled)
+        with pytest.raises(CancelledError):
+            session.run("cancelled")
+        with pytest.raises(CancelledError):
+            session.run("cancelled")
+        assert "[the session was lost, " in session.run("print('x' in globals())").stderr
 
 
 def test_output_is_bounded_by_the_run_and_not_by_the_session(auto: Sandbox) -> None:

@@ -24,6 +24,7 @@ from textgym.tasks.sql.runner import MAX_CHARACTERS, QueryError
 from textgym.tasks.sql.table import MAX_ROWS, ResultTable, equal_rows
 
 LIBRARY = Database("library", 3)
+NUMBERS = st.integers(-(10**7), 10**7) | st.floats(-1e6, 1e6)
 
 
 @pytest.mark.parametrize(
@@ -212,6 +213,11 @@ def test_how_a_table_looks() -> None:
         ([(1, 2)], [(2, 1)], False, False),
         ([(1,)], [(1, 1)], False, False),
         ([(2**60,)], [(2**60 + 1,)], False, False),
+        ([(1234567,), (1234568,)], [(1234568,), (1234567,)], False, True),
+        ([(1234567.0,), (1234568,)], [(1234568.0,), (1234567,)], False, True),
+        ([(0.1 + 0.2, "b"), (0.3, "a")], [(0.3, "b"), (0.1 + 0.2, "a")], False, True),
+        ([(1e-10, 1), (-1e-10, 2)], [(-1e-10, 1), (1e-10, 2)], False, True),
+        ([(1234567,), (1234567,)], [(1234568,), (1234567,)], False, False),
         ([(float("inf"),)], [(1.0,)], False, False),
         ([(None,), ("a",), (1,), (b"x",)], [(b"x",), (1,), ("a",), (None,)], False, True),
         ([], [], True, True),
@@ -219,6 +225,15 @@ def test_how_a_table_looks() -> None:
 )
 def test_comparing_results(left: Any, right: Any, ordered: bool, equal: bool) -> None:
     assert equal_rows(left, right, ordered=ordered) == equal_rows(right, left, ordered=ordered) == equal
+
+
+@given(st.lists(st.tuples(NUMBERS, st.sampled_from("ab")), max_size=6), st.randoms())
+def test_the_order_of_rows_does_not_matter(rows: list[Any], random: Any) -> None:
+    shuffled = random.sample(rows, len(rows))
+    noisy = [(number * (1 + 1e-12), text) for number, text in shuffled]
+    assert equal_rows(rows, shuffled, ordered=False)
+    assert equal_rows(rows, noisy, ordered=False)
+    assert equal_rows(noisy, rows, ordered=False)
 
 
 @pytest.mark.parametrize("name", DOMAINS)

@@ -6,6 +6,7 @@ import asyncio
 import json
 import pickle
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -109,3 +110,20 @@ def test_both_names() -> None:
     twin = pickle.loads(pickle.dumps(python_executor))
     assert (twin.name, twin.function) == ("python_executor", python.function)
     assert python.is_async
+
+
+def test_waiting_for_other_programs_is_no_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = asyncio.wait
+
+    async def wait(tasks: set[asyncio.Task[Any]], timeout: float | None = None) -> Any:
+        return await real(tasks, timeout=None if timeout is None else 0.0)
+
+    monkeypatch.setattr(asyncio, "wait", wait)  # a queue that is longer than any deadline of the tool
+    toolset = Toolset([python, python_executor])
+
+    async def called(name: str) -> ToolResult:
+        return await toolset.call(ToolCall(id="1", name=name, arguments='{"code": "print(1)"}'))
+
+    for name in ("python", "python_executor"):
+        result = asyncio.run(called(name))
+        assert (result.outcome, result.text) == (ToolOutcome.OK, "1")

@@ -19,6 +19,7 @@ from textgym.envs.text_env import Ending, Opening, Setting
 from textgym.errors import ConfigError, NotForkable
 from textgym.hooks import Flow, adrive, drive, flow, settle
 from textgym.parsers import Parser, ToolCallParser, XMLParser
+from textgym.parsers.parser import Completed
 from textgym.parsers.tool_calls import ParsedCall, ParsedCalls, read_arguments
 from textgym.rewards import Rubric, exact_match
 from textgym.tools import ToolOutcome, ToolResult, Toolset, tool_success
@@ -58,6 +59,8 @@ The tools are:
 
 _TOOLS = "{tool_descriptions}"
 _TAG = re.compile(r"<(/?result)", re.IGNORECASE)
+_SENT_NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
+"""Names that OpenAI's servers accept in a conversation."""
 _FRAME = "<result>\n{}\n</result>"
 
 
@@ -78,8 +81,8 @@ class ToolEnv(MultiTurnEnv):
 
     Both forms of blocks are understood in both protocols. What is no JSON, names no tool, does not fit the schema,
     raises or takes too long is answered by ``Error: …`` and counted; so is a message with neither call nor answer.
-    In the native protocol a malformed block stays in the text (servers refuse unreadable arguments), and a user
-    message says what was wrong with it.
+    In the native protocol a malformed block stays in the text (servers refuse unreadable arguments, and names
+    that no tool has and none could have), and a user message says what was wrong with it.
 
     ## Rewards
     Those of the rubric, by default 1 for the right answer (``exact_match``), with ``tool_success`` as a
@@ -196,10 +199,18 @@ class ToolEnv(MultiTurnEnv):
             first["content"] = self.system_prompt.replace(_TOOLS, self.toolset.describe())
         return messages
 
+    def _parsed(self, text: Completed) -> ParsedCalls:
+        """The calls in a text, in the native protocol those that a server takes back."""
+        return self.call_parser.parse(text, self._may_be_sent if self.protocol == "native" else None)
+
+    def _may_be_sent(self, name: str) -> bool:
+        """Whether servers accept a message that calls a tool of this name: their own check, or it was offered."""
+        return _SENT_NAME.fullmatch(name) is not None or name in self.toolset
+
     def assistant_message(self, action: str, turn: int) -> Message:
         """The action; in the native protocol its readable calls as ``tool_calls``."""
         if self.protocol == "native":
-            parsed = self.call_parser.parse(action)
+            parsed = self._parsed(action)
             calls = [_native(call) for call in _calls(parsed, turn) if call is not None]
             if calls:
                 return {"role": "assistant", "content": parsed.content, "tool_calls": calls}
@@ -211,14 +222,14 @@ class ToolEnv(MultiTurnEnv):
         if newest.get("role") != "assistant":
             return False
         if self.protocol == "native":
-            parsed = self.call_parser.parse(newest["content"])
+            parsed = self._parsed(newest["content"])
             return not newest.get("tool_calls") and not parsed.calls
-        return self.parser.parse_answer(self.call_parser.parse(newest["content"]).spoken) is not None
+        return self.parser.parse_answer(self._parsed(newest["content"]).spoken) is not None
 
     @flow
     async def env_response(self, messages: list[Message], state: dict[str, Any]) -> list[Message]:
         """Run the calls of the newest action and tell what came of them."""
-        parsed = self.call_parser.parse(self.answers[-1])
+        parsed = self._parsed(self.answers[-1])
         turn = self.turns - 1
         calls = _calls(parsed, turn)
         readable = iter(await settle(self.run_calls([call for call in calls if call is not None])))
@@ -310,7 +321,7 @@ class ToolEnv(MultiTurnEnv):
         return {**available, "completion": completion, "tool_calls": self.state["tool_calls"]}
 
     def _answering(self, text: str) -> str:
-        parsed = self.call_parser.parse(text)
+        parsed = self._parsed(text)
         if parsed.calls and self.protocol == "native":
             return ""
         whole = parsed.thoughts + parsed.spoken

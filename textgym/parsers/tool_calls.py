@@ -14,8 +14,8 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from textgym.errors import ConfigError
@@ -96,11 +96,12 @@ class ToolCallParser:
             raise ConfigError(f"max_calls is {max_calls!r}: it must be a whole number of at least 1")
         self.max_calls = max_calls
 
-    def parse(self, text: Completed) -> ParsedCalls:
+    def parse(self, text: Completed, is_name: Callable[[str], bool] | None = None) -> ParsedCalls:
         """Find all calls.
 
         Args:
             text: Any string; of messages, the last one of the assistant is parsed.
+            is_name: Whether a call may have this name, otherwise it is malformed; None: it may have any.
         """
         text = final_text(text)
         begin = _end_of_thoughts(text)
@@ -109,7 +110,10 @@ class ToolCallParser:
         for start, end, name, content in _blocks(text, begin):
             spans.append((start, end))
             if len(calls) < self.max_calls:
-                calls.append(_read(name, content, start, end))
+                call = _read(name, content, start, end)
+                if not call.fault and is_name is not None and not is_name(call.name):
+                    call = replace(call, fault=f"no tool has the name {call.name!r:.60}")
+                calls.append(call)
         good = [(call.start, call.end) for call in calls if not call.fault]
         return ParsedCalls(
             calls=tuple(calls),
@@ -175,10 +179,17 @@ def read_arguments(text: str) -> tuple[dict[str, Any] | None, str]:
 
 
 def _end_of_thoughts(text: str) -> int:
+    """Where the leading thoughts end; a ``</think>`` within the JSON of a call is no end."""
     if not text.lstrip().startswith(_THINKING):
         return 0
-    end = text.find(_THOUGHT)
-    return 0 if end < 0 else end + len(_THOUGHT)
+    searched = 0
+    while (end := text.find(_THOUGHT, searched)) >= 0:
+        openings = list(_OPENING.finditer(text, searched, end))
+        json_end = _end_of_object(text, _past_space(text, openings[-1].end())) if openings else None
+        if json_end is None or json_end < end:
+            return end + len(_THOUGHT)
+        searched = json_end
+    return 0
 
 
 def _blocks(text: str, position: int) -> Iterator[tuple[int, int, str, str]]:

@@ -29,9 +29,9 @@ Backends, by what keeps the code from the rest of the machine:
 it was refused. Where none does, ``SandboxUnavailable`` says what each lacks. x86_64 and aarch64 only.
 
 **Covered** by the first three backends: reading files outside the interpreter's own (no home, no ``/etc``, no
-textgym, no installed packages but those that were asked for), writing any file (there is a bounded scratch
-directory where ``scratch_bytes`` asks for one), changing times, modes, owners or attributes of any path; every
-socket; starting programs and processes; signals to, tracing and reading of other processes, the zygote
+textgym, no installed packages unless one was asked for with ``modules``), writing any file (there is a bounded
+scratch directory where ``scratch_bytes`` asks for one), changing times, modes, owners or attributes of any path;
+every socket; starting programs and processes; signals to, tracing and reading of other processes, the zygote
 included; this process's environment, descriptors and memory; memory, computing time, wall time, output, files,
 threads; keys, BPF, io_uring, user namespaces, mounts, System V and POSIX shared objects, anonymous files; what
 is left behind, should this process die by SIGKILL.
@@ -44,6 +44,8 @@ is left behind, should this process die by SIGKILL.
   unless each child can be made a user, or a namespace, of its own.
 - As root with an interpreter that only root can enter (below ``/root``, in ``landlock`` alone) children stay root
   without capabilities, so that Landlock alone keeps them from root's files.
+- An installed package that is asked for with ``modules`` opens the directory that it is installed in, with all
+  that lies there: every other installed package, and textgym if it is one of them.
 - Each run is bounded; all of them together only by ``workers`` times the limits. Sessions that wait keep their
   memory and are not counted among ``workers``, but among ``sessions``. Should the machine's memory be short all
   the same, the kernel ends a process of the sandbox first (status ``killed``), where ``/proc`` lets it be told.

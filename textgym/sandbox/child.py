@@ -13,6 +13,7 @@ import signal
 import socket
 import struct
 import time
+from contextlib import suppress
 from enum import Enum
 from typing import Any
 
@@ -74,6 +75,7 @@ class Child:
         self.fault = ""
         """Why its confinement failed, if it did."""
         self.reported = False
+        self._closed = False
         self._limits = limits
         opened: list[int] = []
         try:
@@ -103,6 +105,7 @@ class Child:
         self._claim: SandboxStatus | None = None
         self._values: dict[int, CallOutcome] = {}
         self._began = 0.0
+        self._excess = ""
         self.verdict: SandboxStatus | None = None
         self.reported = False
 
@@ -115,21 +118,16 @@ class Child:
         self._forget_run()
         self.job = job
         job.attempts += 1
-        request = memory_file(job.request())
+        files: list[int] = []
         try:
-            stdin = memory_file(job.stdin.encode("utf-8", "backslashreplace"))
-        except BaseException:
-            os.close(request)
-            raise
-        channel = socket.socket(fileno=os.dup(self.channel))
-        try:
-            socket.send_fds(channel, [b"r"], [request, stdin])
-        except OSError:
-            pass  # it is gone, as its zygote will tell
+            files.append(memory_file(job.request()))
+            files.append(memory_file(job.stdin.encode("utf-8", "backslashreplace")))
+            channel = socket.socket(fileno=os.dup(self.channel))
+            with channel, suppress(ConnectionError):  # it is gone, as its zygote will tell
+                socket.send_fds(channel, [b"r"], files)
         finally:
-            channel.close()
-            os.close(request)
-            os.close(stdin)
+            for each in files:
+                os.close(each)
         if self.state is not State.STARTING:
             self._start_clock()
 
@@ -163,13 +161,16 @@ class Child:
         self._text[descriptor] += data[:room]
         if len(data) > room and self.verdict is None:
             self.verdict = SandboxStatus.OUTPUT
+            self._excess = f"it wrote more than {self._limits.output_bytes} bytes"
 
     def _take_reports(self, data: bytes) -> None:
         self._reports += data
         self._reported_bytes += len(data)
         if self._reported_bytes > self._limits.result_bytes + _OF_REPORTS:
             self._reports.clear()
-            self.verdict = self.verdict or SandboxStatus.OUTPUT
+            if self.verdict is None:
+                self.verdict = SandboxStatus.OUTPUT
+                self._excess = f"its values took more than {self._limits.result_bytes} bytes"
         while len(self._reports) >= 4:
             (length,) = struct.unpack_from("!I", self._reports)
             if len(self._reports) < 4 + length:
@@ -228,7 +229,7 @@ class Child:
         if self.verdict is SandboxStatus.TIMEOUT:
             return self.verdict, f"stopped after {job.seconds:g} s"
         if self.verdict is SandboxStatus.OUTPUT:
-            return self.verdict, f"stopped because it wrote more than {self._limits.output_bytes} bytes"
+            return self.verdict, f"stopped because {self._excess}"
         if status is None:
             if self._claim is not None and self.lasting:
                 return self._claim, ""
@@ -251,9 +252,11 @@ class Child:
         self.zygote.tell({"do": "kill", "id": self.ordinal})
 
     def close(self) -> None:
-        """Close the descriptors."""
-        for each in (self.channel, self.out, self.err):
-            os.close(each)
+        """Close the descriptors, once."""
+        if not self._closed:
+            self._closed = True
+            for each in (self.channel, self.out, self.err):
+                os.close(each)
 
 
 def _outcome(report: dict[str, Any]) -> CallOutcome:

@@ -39,6 +39,8 @@ class Job:
     """How often it was begun."""
     nonce: str = field(default_factory=lambda: secrets.token_hex(16))
     """Repeated by reports; unlike that of any other job."""
+    settled: bool = False
+    """Whether the caller has been told."""
 
     def request(self, *, with_stdin: bool = False) -> bytes:
         """The request as the child reads it, with standard input where that has no descriptor of its own."""
@@ -55,10 +57,16 @@ class Job:
 
     def succeed(self, result: SandboxResult) -> None:
         """Hand over the result, unless nobody wants it any more."""
-        if self.future.set_running_or_notify_cancel():
+        if self._is_awaited():
             self.future.set_result(result)
 
     def fail(self, error: BaseException) -> None:
         """Hand over what kept the code from being run."""
-        if self.future.set_running_or_notify_cancel():
+        if self._is_awaited():
             self.future.set_exception(error)
+
+    def _is_awaited(self) -> bool:
+        if self.settled:
+            return False
+        self.settled = True
+        return self.future.set_running_or_notify_cancel()

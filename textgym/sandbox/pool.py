@@ -126,12 +126,32 @@ class Pool:
             if self._closing:
                 return False
             if self._thread is None:
-                self._wake, self._woken = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
-                self._thread = threading.Thread(target=self._main, name="textgym-sandbox", daemon=True)
-                self._thread.start()
+                self._start()
             self._inbox.append(message)
             self._signal()
             return True
+
+    def _start(self) -> None:
+        """Start the thread; should there be no descriptors or no threads left, nothing has been started."""
+        selector = selectors.DefaultSelector()
+        try:
+            wake, woken = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+            try:
+                selector.register(wake, selectors.EVENT_READ, self._heed)
+                thread = threading.Thread(
+                    target=self._main, args=(selector,), name="textgym-sandbox", daemon=True
+                )
+                self._selector, self._wake, self._woken = selector, wake, woken
+                thread.start()
+            except BaseException:
+                self._selector, self._wake, self._woken = None, -1, -1
+                os.close(wake)
+                os.close(woken)
+                raise
+        except BaseException:
+            selector.close()
+            raise
+        self._thread = thread
 
     def _signal(self) -> None:
         if self._woken >= 0:
@@ -140,12 +160,11 @@ class Pool:
             except BlockingIOError:
                 pass  # it is awake enough
 
-    def _main(self) -> None:
-        with selectors.DefaultSelector() as self._selector:
-            self._selector.register(self._wake, selectors.EVENT_READ, self._heed)
+    def _main(self, selector: selectors.BaseSelector) -> None:
+        with selector:
             while not self._closing:
                 try:
-                    self._turn(self._selector)
+                    self._turn(selector)
                 except Exception as error:
                     logging.getLogger(__name__).exception("the sandbox lost its processes")
                     self._fail_all(error)
@@ -224,7 +243,10 @@ class Pool:
         else:
             child.zygote.tell({"do": "continue", "id": child.ordinal})
         self._busy.add(child)
-        child.begin(job)
+        try:
+            child.begin(job)
+        except Exception as error:
+            self._refuse(child, job, error)
         for descriptor in child.readable:
             self._watch(descriptor, lambda child=child, descriptor=descriptor: self._read(child, descriptor))  # type: ignore[misc]
 
@@ -241,6 +263,18 @@ class Pool:
         if zygote.started >= MAX_STARTS:
             self._zygote = None
         return child
+
+    def _refuse(self, child: Child, job: Job, error: Exception) -> None:
+        """Fail a child's job, and end the child; its session goes on without it."""
+        session = self._sessions.get(job.key) if job.key is not None else None
+        if session is not None:
+            session.child = child.key = None
+            if child.state is State.IDLE:
+                session.lost = "a run of it could not begin"
+        child.job = None
+        child.kill()
+        job.fail(error)
+        self._release(job)
 
     def _release(self, job: Job) -> None:
         """Let the next run of the job's session come."""
@@ -273,9 +307,8 @@ class Pool:
         child.read(descriptor)
         self._unwatch_ended(child)
         if child.fault and child.job is not None:
-            job, child.job = child.job, None
-            job.fail(SandboxUnavailable(f"the sandbox could not confine a process: {child.fault}"))
-            child.kill()
+            why = f"the sandbox could not confine a process: {child.fault}"
+            self._refuse(child, child.job, SandboxUnavailable(why))
         elif child.verdict is SandboxStatus.OUTPUT and child.state is not State.ENDING:
             child.kill()
         elif child.reported and child.lasting and child.state is State.RUNNING:
@@ -342,7 +375,6 @@ class Pool:
         """A zygote failed or died: its jobs get another, once."""
         if self._zygote is zygote:
             self._zygote = None
-        self._zygotes.discard(zygote)
         self._unwatch(zygote.control.fileno())
         zygote.end()
         for child in zygote.children.values():
@@ -357,18 +389,22 @@ class Pool:
                 self._queue.appendleft(job)
             else:
                 self._settle(child, child.result(None))
+        self._zygotes.discard(zygote)  # not before: should anything fail here, all its jobs have to fail too
 
     def _settle(self, child: Child, result: SandboxResult) -> None:
         job, child.job = child.job, None
         assert job is not None
         session = self._sessions.get(job.key) if job.key is not None else None
         if session is not None:
-            if session.lost:
+            wanted = not job.future.cancelled()
+            if session.lost and wanted:
                 lost = f"[the session was lost, {session.lost}: this run began without its names]\n"
                 result = replace(result, stderr=lost + result.stderr)
                 session.lost = ""
-            if session.child is None:
+            if session.child is None and wanted:
                 result = replace(result, stderr=result.stderr + NAMES_ARE_GONE)
+            elif session.child is None:  # nobody sees this result: the next one has to tell
+                session.lost = "a run of it was cancelled"
         job.succeed(result)
         self._release(job)
 
@@ -380,7 +416,7 @@ class Pool:
             self._lose(child.zygote, "it did not answer")
 
     def _fail_all(self, error: BaseException) -> None:
-        jobs = [*self._queue, *(job for session in self._sessions.values() for job in session.waiting)]
+        jobs = [*self._queue]
         for zygote in self._zygotes:
             self._unwatch(zygote.control.fileno())
             zygote.end()
@@ -388,14 +424,16 @@ class Pool:
                 self._let_go(child)
                 if child.job is not None:
                     jobs.append(child.job)
+        for session in self._sessions.values():
+            jobs += session.waiting
+            session.waiting.clear()
+            session.busy, session.lost = False, "the sandbox lost its processes"
         self._zygotes.clear()
-        self._sessions.clear()
         self._queue.clear()
         self._busy.clear()
         self._zygote = None
         for job in jobs:
-            if not job.future.done():
-                job.fail(error)
+            job.fail(error)
 
     # ---- descriptors
 

@@ -1,7 +1,8 @@
 """What this machine offers to a sandbox, found by trying it.
 
 Invariant: a backend counts as usable only if a process was confined by it and code in there failed to do what
-it must not. Findings are kept for the life of the process.
+it must not. Findings are kept for the life of the process; one that is forked in the middle of a trial makes its
+own.
 """
 
 from __future__ import annotations
@@ -10,8 +11,10 @@ import os
 import platform
 import sys
 import threading
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from textgym.errors import ConfigError, SandboxUnavailable
 from textgym.sandbox.backend import AUTOMATIC, Backend
@@ -22,6 +25,9 @@ from textgym.sandbox.jail.syscalls import architecture
 from textgym.sandbox.job import Job
 from textgym.sandbox.limits import SandboxLimits
 from textgym.sandbox.settings import Settings
+
+if TYPE_CHECKING:
+    from textgym.sandbox.pool import Pool
 
 __all__ = ["ProbeRow", "chosen", "probe", "trial"]
 
@@ -78,6 +84,8 @@ class ProbeRow:
 
 _lock = threading.RLock()
 _trials: dict[Backend, str] = {}
+_pools: list[Pool] = []
+"""The pool of the trial that is on."""
 
 
 def trial(backend: Backend) -> str:
@@ -107,6 +115,7 @@ def _tried(backend: Backend) -> str:
     here = os.path.abspath(__file__)
     code = _ATTEMPTED.format(path=here, folder=os.path.dirname(here), program=sys.executable)
     pool = Pool(settings, lambda: backend)
+    _pools.append(pool)
     job = Job(code=code, stdin="", seconds=_TRIAL_SECONDS)
     try:
         pool.submit(job)
@@ -115,6 +124,7 @@ def _tried(backend: Backend) -> str:
         return str(error)
     finally:
         pool.close()
+        _pools.remove(pool)
     if not result.ok:
         return f"a trial ended with {result.status}: {result.stderr.strip()[-200:]}"
     broken = result.stdout.strip()
@@ -205,3 +215,15 @@ def _restriction() -> str:
         if value == forbidding:
             return f"sysctl {name} is {value}"
     return ""
+
+
+def _after_fork() -> None:
+    global _lock
+    _lock = threading.RLock()  # the thread that held it is not here
+    while _pools:
+        with suppress(OSError):  # the fork may have come in the middle of anything
+            _pools.pop().abandon()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

@@ -46,7 +46,7 @@ class Sandbox:
             this machine. ``"unsafe-subprocess"`` isolates nothing and warns.
         modules: What is loaded before a run begins. Other modules of the standard library can be imported
         anyway;
-            installed packages only if they are named here.
+            installed packages only if one is named here, which makes all readable that are installed beside it.
         workers: Most runs at a time; None: one a core, at least two.
         sessions: Most sessions that have a process at a time. A run that would start the process of one more
             raises ``SandboxUnavailable`` at once, and the others go on.
@@ -100,7 +100,7 @@ class Sandbox:
 
         Raises:
             SandboxUnavailable: This machine has no way to isolate it.
-            ConfigError: The timeout is no positive number, or the sandbox was closed.
+            ConfigError: The timeout is no positive number, code or input are no texts, or the sandbox was closed.
         """
         return _waited(self._submit(self._job(code, timeout, stdin)))
 
@@ -197,17 +197,20 @@ class Sandbox:
         return f"Sandbox(backend={self._backend!r}, workers={self._settings.workers})"
 
     def _job(self, code: str, timeout: float | None, stdin: str) -> Job:
+        _check_text("code", code)
+        _check_text("stdin", stdin)
         return Job(code=code, stdin=stdin, seconds=self._seconds(timeout))
 
     def _call_job(
         self, code: str, name: str, arguments: Iterable[Sequence[Any]], timeout: float | None
     ) -> Job:
+        _check_text("code", code)
+        if not (isinstance(name, str) and name):
+            raise ConfigError(f"the name of the function is {name!r:.60}; allowed: a text that is not empty")
         try:
             lists = tuple(json.dumps(list(each)) for each in arguments)
         except (TypeError, ValueError, RecursionError) as error:
             raise ConfigError(f"arguments of {name!r} are no lists of JSON values: {error}") from error
-        if not name:
-            raise ConfigError("the name of the function is empty")
         return Job(code=code, stdin="", seconds=self._seconds(timeout), name=name, arguments=lists)
 
     def _seconds(self, timeout: float | None) -> float:
@@ -273,7 +276,7 @@ class SandboxSession:
 
         Raises:
             SandboxUnavailable: This machine has no way to isolate it, or the sandbox has its ``sessions`` already.
-            ConfigError: The timeout is no positive number, or the session or its sandbox was closed.
+            ConfigError: As in ``Sandbox.run``, or the session was closed.
         """
         return _waited(self._submit(code, timeout, stdin))
 
@@ -303,6 +306,11 @@ class SandboxSession:
             job.lost = "this program was forked from the one that it belongs to"
         self._process = os.getpid()
         return self._sandbox._submit(job)
+
+
+def _check_text(what: str, value: object) -> None:
+    if not isinstance(value, str):
+        raise ConfigError(f"{what} is {value!r:.60}; allowed: a text (str)")
 
 
 def _pool(settings: Settings, backend: str) -> Pool | UnsafePool:

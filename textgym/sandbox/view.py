@@ -1,8 +1,9 @@
 """Which paths of the machine Python needs, and nothing else.
 
 Invariant: a view holds the interpreter, its standard library and shared libraries, three devices, and the
-packages that were asked for by name; never a home directory, the working directory, ``/etc``, ``/proc``,
-``/sys`` or textgym. Installed packages inside the standard library's directory are masked.
+directories that the packages asked for by name are installed in, with all that is installed beside them. Unless it
+lies there, it never holds a home directory, the working directory, ``/etc``, ``/proc``, ``/sys`` or textgym.
+Installed packages inside the standard library's directory are masked where none was asked for.
 """
 
 from __future__ import annotations
@@ -60,7 +61,8 @@ def view(modules: tuple[str, ...]) -> View:
     """The paths that a Python with these modules needs.
 
     Args:
-        modules: Names of modules to be imported; those outside the standard library open their directory.
+        modules: Names of modules to be imported; those outside the standard library open the directory that
+            they are installed in.
 
     Returns:
         The view.

@@ -14,6 +14,7 @@ import socket
 import subprocess
 from collections import deque
 from collections.abc import Sequence
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 from textgym.errors import SandboxUnavailable
@@ -26,7 +27,7 @@ from textgym.sandbox.view import interpreter, view
 if TYPE_CHECKING:
     from textgym.sandbox.child import Child
 
-__all__ = ["ZygoteProcess"]
+__all__ = ["ZygoteProcess", "memory_file"]
 
 _SCRATCH = "/scratch/run"
 _LONGEST_MESSAGE = 1 << 16
@@ -60,16 +61,20 @@ class ZygoteProcess:
                 "a scratch directory needs a view of its own (backend bubblewrap or namespaces), and only "
                 "landlock is there; use SandboxLimits(scratch_bytes=0)"
             )
-        self.control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._outbox: deque[tuple[bytes, Sequence[int]]] = deque()
-        self._faults = os.memfd_create("textgym-faults", os.MFD_CLOEXEC)
-        self.control.setblocking(False)
-        inside = [interpreter(), *ARGUMENTS, str(theirs.fileno())]
         bwrap = backend is Backend.BUBBLEWRAP
-        if bwrap:
-            inside = command(find_bwrap() or "bwrap", shown, scratch, inside)
-        text = memory_file(program("zygote"))
-        try:
+        with ExitStack() as kept, ExitStack() as sent:
+            self.control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+            kept.enter_context(self.control)
+            sent.enter_context(theirs)
+            self.control.setblocking(False)
+            self._faults = os.memfd_create("textgym-faults", os.MFD_CLOEXEC)
+            kept.callback(os.close, self._faults)
+            text = memory_file(program("zygote"))
+            sent.callback(os.close, text)
+            inside = [interpreter(), *ARGUMENTS, str(theirs.fileno())]
+            if bwrap:
+                inside = command(find_bwrap() or "bwrap", shown, scratch, inside)
             self._process = subprocess.Popen(
                 inside,
                 stdin=text,
@@ -80,13 +85,7 @@ class ZygoteProcess:
                 cwd="/",
                 start_new_session=True,
             )
-        except BaseException:
-            self.control.close()
-            os.close(self._faults)
-            raise
-        finally:
-            theirs.close()
-            os.close(text)
+            kept.pop_all()  # it runs: from here on ``end`` closes them
         self.tell(
             {
                 "parent": 0 if bwrap else os.getpid(),
@@ -151,7 +150,7 @@ class ZygoteProcess:
         return " ".join(text.split())[-_ECHOED_BYTES:]
 
     def end(self) -> None:
-        """Kill it, and with it all of its children; reap it."""
+        """Kill it, and with it all of its children; reap it. Once more does no harm."""
         self._process.kill()
         self._process.wait()
         self._close()
@@ -163,7 +162,9 @@ class ZygoteProcess:
 
     def _close(self) -> None:
         self.control.close()
-        os.close(self._faults)
+        faults, self._faults = self._faults, -1
+        if faults >= 0:
+            os.close(faults)
         while self._outbox:
             for each in self._outbox.popleft()[1]:
                 os.close(each)

@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 
 __all__ = ["python", "python_executor"]
 
-_PATIENCE = 120.0
-"""Seconds until a call is given up: the sandbox has a deadline of its own, and calls may have to queue for it."""
 _TRACEBACK_LINES = 6
 _MAX_PRINTED, _MAX_ERROR = 3000, 900
 """Longest output and longest error, in code points: together below the bound of the tool."""
 
 
-@partial(Tool.from_function, timeout=_PATIENCE)
+# No deadline beside that of the sandbox, which counts from when the program begins: the time that a call waits
+# for others to end must not become a failure of the one who made it.
+@partial(Tool.from_function, timeout=None)
 async def python(code: str) -> str:
     """Run Python code and return what it prints.
 
@@ -53,7 +53,7 @@ async def python(code: str) -> str:
     raise kind(f"{error}\nPrinted before that:\n{output}" if output else error)
 
 
-python_executor = Tool.from_function(python.function, name="python_executor", timeout=_PATIENCE)
+python_executor = Tool.from_function(python.function, name="python_executor", timeout=python.timeout)
 """``python`` under another name."""
 
 

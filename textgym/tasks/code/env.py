@@ -23,6 +23,7 @@ from textgym.tasks.code.feedback import feedback
 from textgym.tasks.code.generator import DIFFICULTIES, KINDS, STEPS, Specifications
 from textgym.tasks.code.prompt import SYSTEM_PROMPT
 from textgym.tasks.code.step import Call, solution
+from textgym.tasks.difficulty import check_difficulty
 from textgym.types import Example, Message
 
 __all__ = ["CodeEnv", "ProgramParser"]
@@ -92,8 +93,7 @@ class CodeEnv(MultiTurnEnv):
         sandbox: Sandbox | None = None,
         render_mode: str | None = None,
     ) -> None:
-        if isinstance(difficulty, bool) or difficulty not in DIFFICULTIES:
-            raise ConfigError(f"difficulty is {difficulty!r}: it must be one of 1, 2, 3, 4, 5")
+        check_difficulty(difficulty, DIFFICULTIES)
         if isinstance(attempts, bool) or not isinstance(attempts, int) or attempts < 1:
             raise ConfigError(f"attempts is {attempts!r}: it must be a whole number of at least 1")
         self.code_timeout = checked_seconds("code_timeout", code_timeout)

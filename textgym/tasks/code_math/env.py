@@ -15,6 +15,7 @@ from textgym.parsers import XMLParser
 from textgym.rewards import Rubric, mean_format, number_match
 from textgym.sandbox import Sandbox
 from textgym.tasks.code_math.generator import DIFFICULTIES, FAMILIES, KINDS, Computations, expand
+from textgym.tasks.difficulty import check_difficulty
 
 __all__ = ["CodeMathTaskEnv"]
 
@@ -82,8 +83,7 @@ class CodeMathTaskEnv(CodeMathEnv):
         sandbox: Sandbox | None = None,
         render_mode: str | None = None,
     ) -> None:
-        if isinstance(difficulty, bool) or difficulty not in DIFFICULTIES:
-            raise ConfigError(f"difficulty is {difficulty!r}: it must be one of 1, 2, 3, 4, 5")
+        check_difficulty(difficulty, DIFFICULTIES)
         names = (kinds,) if isinstance(kinds, str) else tuple(kinds or ())
         unknown = [name for name in names if name not in KINDS and name not in FAMILIES]
         if unknown:

@@ -16,6 +16,7 @@ from textgym.envs import SingleTurnEnv
 from textgym.errors import ConfigError
 from textgym.parsers import BoxedParser
 from textgym.rewards import Rubric, number_match
+from textgym.tasks.difficulty import check_difficulty
 from textgym.tasks.math.generator import DIFFICULTIES, FAMILIES, KINDS, expand, make_problem
 from textgym.tasks.math.prompt import SYSTEM_PROMPT
 
@@ -57,8 +58,7 @@ def problems(
     Raises:
         ConfigError: An argument is unusable.
     """
-    if isinstance(difficulty, bool) or difficulty not in DIFFICULTIES:
-        raise ConfigError(f"difficulty is {difficulty!r}: it must be one of 1, 2, 3, 4, 5")
+    check_difficulty(difficulty, DIFFICULTIES)
     names = (kinds,) if isinstance(kinds, str) else tuple(kinds or ())
     unknown = [name for name in names if name not in KINDS and name not in FAMILIES]
     if unknown:

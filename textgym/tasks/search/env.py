@@ -20,6 +20,7 @@ from textgym.envs import StatefulToolEnv
 from textgym.errors import ConfigError
 from textgym.parsers import XMLParser
 from textgym.rewards import Rubric
+from textgym.tasks.difficulty import check_difficulty
 from textgym.tasks.search.prompt import TASK
 from textgym.tasks.search.questions import ask
 from textgym.tasks.search.world import Corpus
@@ -137,8 +138,7 @@ class SearchEnv(StatefulToolEnv):
         max_turns: int = 12,
         render_mode: str | None = None,
     ) -> None:
-        if isinstance(difficulty, bool) or difficulty not in LEVELS:
-            raise ConfigError(f"difficulty is {difficulty!r}: it must be one of 1, 2, 3, 4, 5")
+        check_difficulty(difficulty, LEVELS)
         parser = XMLParser(["think", "answer"])
         rubric = Rubric([correct], parser=parser).add_metric(found).add_metric(tool_success)
         super().__init__(

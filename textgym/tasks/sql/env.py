@@ -17,6 +17,7 @@ from textgym.envs import StatefulToolEnv
 from textgym.errors import ConfigError
 from textgym.parsers import XMLParser
 from textgym.rewards import Rubric
+from textgym.tasks.difficulty import check_difficulty
 from textgym.tasks.sql.database import Database
 from textgym.tasks.sql.domains import DOMAINS
 from textgym.tasks.sql.generator import Instances, databases_of
@@ -108,8 +109,7 @@ class SQLEnv(StatefulToolEnv):
         max_turns: int = 10,
         render_mode: str | None = None,
     ) -> None:
-        if isinstance(difficulty, bool) or difficulty not in LEVELS:
-            raise ConfigError(f"difficulty is {difficulty!r}: it must be one of 1, 2, 3, 4, 5")
+        check_difficulty(difficulty, LEVELS)
         names = (domains,) if isinstance(domains, str) else tuple(DOMAINS if domains is None else domains)
         unknown = [name for name in names if name not in DOMAINS]
         if unknown or not names:

@@ -16,6 +16,7 @@ from textgym.envs import ToolEnv
 from textgym.errors import ConfigError
 from textgym.parsers import XMLParser
 from textgym.rewards import Rubric, number_match
+from textgym.tasks.difficulty import check_difficulty
 from textgym.tasks.tool_math.generator import KINDS, LEVELS, make_problem
 from textgym.tasks.tool_math.prompt import TASK
 from textgym.tasks.tool_prompt import tool_prompt
@@ -103,8 +104,7 @@ class ToolMathEnv(ToolEnv):
         max_turns: int = 12,
         render_mode: str | None = None,
     ) -> None:
-        if isinstance(difficulty, bool) or difficulty not in LEVELS:
-            raise ConfigError(f"difficulty is {difficulty!r}: it must be one of 1, 2, 3, 4, 5")
+        check_difficulty(difficulty, LEVELS)
         names = (kinds,) if isinstance(kinds, str) else tuple(KINDS if kinds is None else kinds)
         offered = (tools,) if isinstance(tools, str) else tuple(tools)
         for argument, given, known in (("kinds", names, tuple(KINDS)), ("tools", offered, TOOLS)):

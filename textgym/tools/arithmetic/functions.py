@@ -33,6 +33,8 @@ CONSTANTS: dict[str, float] = {
 """Name -> value."""
 _NOISE = 2.0**-50
 """A sine of x that is smaller than this share of x is 0: the float nearest to pi is not pi."""
+_LARGEST_ANGLE = 2.0**30
+"""Largest angle that may be a rounded one: with those beyond it the rounding shows in the result."""
 _MAX_WORK = 2_000_000
 """Most bits of the exponent times bits of the modulus of a modular power."""
 _PRECISE = 2**40
@@ -211,30 +213,35 @@ def _float_function(name: str, function: Callable[..., float]) -> Callable[..., 
     return compute
 
 
-def _wave(function: Callable[[float], float], x: float) -> float:
-    value = function(x)
-    return 0.0 if abs(value) < _NOISE * abs(x) else value
+def _wave(function: Callable[[float], float], value: Number) -> float:
+    """A sine or cosine, exact to the last digits or refused."""
+    angle = approximate(value)
+    if not isinstance(value, float) and angle == value:
+        return function(angle)
+    if abs(angle) > _LARGEST_ANGLE:
+        raise CalculationError("the angle is too large for its sine, cosine or tangent to be known")
+    result = function(angle)
+    return 0.0 if abs(result) < _NOISE * abs(angle) else result
 
 
-def _sine(x: float) -> float:
-    return _wave(math.sin, x)
+def _sine(value: Number) -> float:
+    return _wave(math.sin, value)
 
 
-def _cosine(x: float) -> float:
-    return _wave(math.cos, x)
+def _cosine(value: Number) -> float:
+    return _wave(math.cos, value)
 
 
-def _tangent(x: float) -> float:
-    below = _cosine(x)
+def _tangent(value: Number) -> Number:
+    below = _cosine(value)
     if not below:
-        raise ValueError
-    return _sine(x) / below
+        raise CalculationError("tan is not defined for this number")
+    return finite(_sine(value) / below)
 
 
 _FLOATS: dict[str, Any] = {
-    "exp": math.exp, "sin": _sine, "cos": _cosine, "tan": _tangent, "asin": math.asin, "acos": math.acos,
-    "atan": math.atan, "sinh": math.sinh, "cosh": math.cosh, "tanh": math.tanh, "asinh": math.asinh,
-    "acosh": math.acosh, "atanh": math.atanh,
+    "exp": math.exp, "asin": math.asin, "acos": math.acos, "atan": math.atan, "sinh": math.sinh,
+    "cosh": math.cosh, "tanh": math.tanh, "asinh": math.asinh, "acosh": math.acosh, "atanh": math.atanh,
 }  # fmt: skip
 
 FUNCTIONS: dict[str, Function] = {
@@ -246,6 +253,9 @@ FUNCTIONS: dict[str, Function] = {
     "log": Function(_logarithm, 1, 2),
     "log2": Function(_log_two),
     "log10": Function(_logarithm),
+    "sin": Function(_sine),
+    "cos": Function(_cosine),
+    "tan": Function(_tangent),
     **{name: Function(_float_function(name, function)) for name, function in _FLOATS.items()},
     **{f"arc{name}": Function(_float_function(name, _FLOATS[f"a{name}"])) for name in ("sin", "cos", "tan")},
     "atan2": Function(_float_function("atan2", math.atan2), 2, 2),

@@ -114,6 +114,8 @@ def logarithm(value: Number) -> float:
     if value <= 0:
         raise CalculationError("the logarithm is defined for positive numbers only")
     if isinstance(value, Fraction):
+        if abs(value - 1) < Fraction(1, 2):
+            return math.log1p(value - 1)
         return math.log(value.numerator) - math.log(value.denominator)
     return math.log(value)
 
