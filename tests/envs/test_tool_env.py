@@ -17,7 +17,7 @@ import textgym
 from textgym.envs import TOOL_SYSTEM_PROMPT, ChainEnv, MixtureEnv, StatefulToolEnv, ToolEnv
 from textgym.errors import ConfigError, EnvError, NotForkable
 from textgym.parsers import BoxedParser, XMLParser
-from textgym.rewards import Rubric
+from textgym.rewards import Rubric, exact_match
 from textgym.tools import Tool, Toolset, tool_success
 from textgym.types import ToolCall
 
@@ -199,6 +199,35 @@ def test_an_answer_beside_a_call_ends_it_and_an_answer_within_one_does_not() -> 
     assert (observation, terminated) == (result("<answer>42</answer>"), False)
     _, reward, terminated, _, info = env.step(block("fail") + "<answer>42</answer>")
     assert (reward, terminated, info["metrics"]["tool_calls"]) == (1.0, True, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("protocol", "action", "earned"),
+    [
+        ("text", "<think><answer>42</answer></think>", 0.0),
+        ("text", "<think><answer>42</answer></think><answer>1</answer>", 0.0),
+        ("text", "<think><answer>1</answer></think><answer>42</answer>", 1.0),
+        ("text", "<think>t</think>" + block("fail") + "<answer>42</answer>", 1.0),
+        ("text", "<think><answer>42</answer></think>" + block("fail"), 0.0),
+        ("native", "<think><answer>42</answer></think>", 0.0),
+        ("native", "<answer>42</answer>" + block("fail"), 0.0),
+        ("native", "<think>t</think><answer>42</answer>", 1.0),
+    ],
+)
+def test_the_last_turn_earns_only_what_was_said(protocol: str, action: str, earned: float) -> None:
+    parser = XMLParser(["think", ("tool", "answer")])
+    env = ToolEnv(ROWS, [fail], parser=parser, protocol=protocol, max_turns=1)
+    env.reset(seed=0)
+    assert env.step(action)[1] == earned
+
+
+def test_thoughts_count_for_the_form() -> None:
+    parser = XMLParser(["think", "answer"])
+    rubric = Rubric([exact_match, parser.get_format_reward_func()], parser=parser)
+    env = ToolEnv(ROWS, [fail], rubric, parser)
+    env.reset(seed=0)
+    info = env.step("<think>\nt\n</think>\n<answer>\n42\n</answer>")[4]
+    assert info["rewards"] == {"exact_match": 1.0, "format": 1.0}
 
 
 @pytest.mark.parametrize("protocol", ["text", "native"])

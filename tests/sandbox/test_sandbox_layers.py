@@ -6,11 +6,13 @@ import ast
 import json
 import struct
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from textgym.sandbox import Sandbox, SandboxLimits, jail
+from textgym.sandbox import Sandbox, SandboxLimits, SandboxStatus, child, jail, unsafe
 from textgym.sandbox.jail.seccomp import _ITSELF, Extra, program
 from textgym.sandbox.jail.syscalls import ARCHITECTURES, Architecture
 from textgym.sandbox.view import view
@@ -194,3 +196,36 @@ except RuntimeError:
 print(started)
 """
     assert int(box.run(code).stdout) in (0, 31)
+
+
+def _family(pid: int) -> Iterator[int]:
+    """A process and what it has started."""
+    yield pid
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            parent = (entry / "stat").read_text().rpartition(")")[2].split()[1]
+        except OSError:
+            continue  # it has ended
+        if parent == str(pid):
+            yield from _family(int(entry.name))
+
+
+def test_the_sandbox_dies_before_the_trainer_when_memory_is_short(box: Sandbox) -> None:
+    with box.session() as session:
+        session.run("x = 1")
+        family = [each for pid in box.pids() for each in _family(pid)]
+        assert len(family) > 1
+        assert {Path(f"/proc/{pid}/oom_score_adj").read_text().strip() for pid in family} == {"1000"}
+
+
+@pytest.mark.parametrize(
+    "outcome_of", [child._outcome, lambda report: unsafe._outcome(report, SandboxStatus.OK)]
+)
+@pytest.mark.parametrize("told", ["why", ["why"], {"a": 1}, None, 5])
+def test_only_a_text_is_taken_for_an_error(outcome_of: Any, told: Any) -> None:
+    outcome = outcome_of({"ok": False, "error": told})
+    assert (outcome.ok, outcome.error) == (False, told if told == "why" else "")
+    endless: list[Any] = []
+    for _ in range(100_000):
+        endless = [endless]
+    assert outcome_of({"ok": False, "error": endless}).error == ""

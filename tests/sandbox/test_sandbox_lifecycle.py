@@ -282,9 +282,11 @@ def test_a_process_without_descriptors_gets_errors_and_leaks_none() -> None:
 @linux
 def test_a_session_that_cannot_be_confined_can_be_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
     take = child_module.Child._take_report
+    failed: list[int] = []
 
     def fail(child: child_module.Child, report: dict[str, object]) -> None:
-        take(child, {"failed": "no room"} if child.ordinal == 1 else report)
+        failed[:] = failed or [child.ordinal]
+        take(child, {"failed": "no room"} if child.ordinal == failed[0] else report)
 
     monkeypatch.setattr(child_module.Child, "_take_report", fail)
     with Sandbox() as box, box.session() as session:

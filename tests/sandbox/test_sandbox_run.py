@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import threading
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from textgym.errors import ConfigError
-from textgym.sandbox import Sandbox, SandboxLimits, SandboxStatus
+from textgym.sandbox import Backend, Sandbox, SandboxLimits, SandboxStatus
+from textgym.sandbox.limits import MAX_SECONDS
 
 
 def test_output_and_input(box: Sandbox) -> None:
@@ -369,6 +372,43 @@ json_values = st.recursive(
 def test_any_json_value_comes_back_as_it_was(auto: Sandbox, values: list[object]) -> None:
     result = auto.call("def f(x): return x", "f", [[value] for value in values])
     assert [json.dumps(outcome.value) for outcome in result.values] == [json.dumps(value) for value in values]
+
+
+@pytest.mark.parametrize("seconds", [1e6 + 1, 2_200_000, 1e10, 10**400, math.inf, math.nan, True])
+def test_deadlines_that_nothing_can_wait_for_are_refused(auto: Sandbox, seconds: float) -> None:
+    with auto.session() as session:
+        session.run("x = 1")
+        with pytest.raises(ConfigError, match="timeout is"):
+            auto.run("pass", timeout=seconds)
+        with pytest.raises(ConfigError, match=r"SandboxLimits\.seconds is"):
+            SandboxLimits(seconds=seconds)
+        assert session.run("print(x)").stdout == "1\n"
+
+
+def test_the_longest_deadline_can_be_waited_for(backend: Backend) -> None:
+    with Sandbox(SandboxLimits(seconds=MAX_SECONDS), backend=backend) as box:
+        assert box.run("import time; time.sleep(0.1); print(1)").stdout == "1\n"
+
+
+@pytest.mark.parametrize("limits", [{"seconds": 1}, "landlock", 5, False])
+def test_limits_that_are_none(limits: Any) -> None:
+    with pytest.raises(ConfigError, match="limits is"):
+        Sandbox(limits)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("memory_bytes", 2**70),
+        ("scratch_bytes", 2**80),
+        ("open_files", 2**40),
+        ("threads", True),
+        ("output_bytes", 0),
+    ],
+)
+def test_limits_out_of_bounds(name: str, value: int) -> None:
+    with pytest.raises(ConfigError, match=f"SandboxLimits.{name} is"):
+        SandboxLimits(**{name: value})  # type: ignore[arg-type]
 
 
 def test_which_bound_was_broken_is_told() -> None:

@@ -6,6 +6,7 @@ import asyncio
 import gc
 import time
 from concurrent.futures import CancelledError
+from typing import Any
 
 import pytest
 
@@ -163,3 +164,39 @@ def test_closing_the_sandbox_fails_what_runs() -> None:
     asyncio.run(scenario())
     with pytest.raises(ConfigError, match="closed"):
         session.run("1")
+
+
+@pytest.mark.parametrize("backend", ["auto", "unsafe-subprocess"])
+@pytest.mark.filterwarnings("ignore:backend='unsafe-subprocess'")
+def test_only_so_many_sessions_have_a_process(backend: str, auto: Sandbox) -> None:
+    with Sandbox(backend=backend, sessions=2) as box:
+        first, second, third = (box.session() for _ in range(3))
+        assert first.run("x = 1").ok
+        assert second.run("x = 2").ok
+        with pytest.raises(SandboxUnavailable, match=r"2 sessions .* close some, or .*sessions="):
+            third.run("x = 3")
+        assert box.run("print(1)").ok  # a run without a session counts among the workers only
+        assert (first.run("print(x)").stdout, second.run("print(x)").stdout) == ("1\n", "2\n")
+        first.run("import os; os._exit(1)")  # a session without a process does not count
+        assert third.run("x = 3").ok
+        with pytest.raises(SandboxUnavailable, match="sessions"):
+            first.run("pass")
+        third.close()
+        assert first.run("print('again')").stdout == "again\n"
+
+
+def test_runs_of_one_session_that_wait_count_once(auto: Sandbox) -> None:
+    async def main(box: Sandbox) -> list[str]:
+        session = box.session()
+        return [
+            each.stdout for each in await asyncio.gather(*(session.arun(f"print({n})") for n in range(3)))
+        ]
+
+    with Sandbox(sessions=1) as box:
+        assert asyncio.run(main(box)) == ["0\n", "1\n", "2\n"]
+
+
+@pytest.mark.parametrize("sessions", [0, -1, True, 1.5, None])
+def test_how_many_sessions_is_checked(sessions: Any) -> None:
+    with pytest.raises(ConfigError, match="sessions is"):
+        Sandbox(sessions=sessions)

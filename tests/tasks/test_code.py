@@ -438,7 +438,8 @@ def test_a_row_of_ones_own() -> None:
 @pytest.mark.parametrize(
     ("kwargs", "message"),
     [({"difficulty": 6}, "difficulty is 6"), ({"attempts": 0}, "attempts is 0"),
-     ({"kinds": "lists"}, "kinds holds"), ({"code_timeout": 0}, "code_timeout is 0"), ({"split": "dev"},
+     ({"kinds": "lists"}, "kinds holds"), ({"code_timeout": 0}, "code_timeout is 0"),
+     ({"code_timeout": float("inf")}, "code_timeout is inf"), ({"split": "dev"},
      "split is")],
 )  # fmt: skip
 def test_unusable_arguments(kwargs: dict[str, Any], message: str) -> None:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import pickle
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
+from textgym import sandbox
+from textgym.envs import ToolEnv
 from textgym.errors import SandboxUnavailable
-from textgym.sandbox import shared
+from textgym.sandbox import Sandbox, SandboxLimits, shared
 from textgym.tools import ToolOutcome, ToolResult, Toolset, python, python_executor, registry
 from textgym.types import ToolCall
 
@@ -22,8 +26,25 @@ def _sandbox() -> None:
         pytest.skip(str(error))
 
 
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Tools run in a sandbox with a short deadline."""
+    with Sandbox(SandboxLimits(seconds=1.0)) as box:
+        monkeypatch.setattr(sandbox, "shared", lambda: box)
+        yield
+
+
+def called(code: str) -> ToolResult:
+    call = ToolCall(id="1", name="python", arguments=json.dumps({"code": code}))
+
+    async def main() -> ToolResult:
+        return await Toolset([python]).call(call)  # type: ignore[no-any-return]
+
+    return asyncio.run(main())
+
+
 def ran(code: str) -> str:
-    return str(asyncio.run(python(code)))
+    return called(code).text
 
 
 def test_what_is_printed_comes_back() -> None:
@@ -40,7 +61,7 @@ def test_calls_are_programs_of_their_own() -> None:
 @pytest.mark.parametrize(
     ("code", "said"),
     [
-        ("print('before'); 1/0", ["before\n", "Error: ZeroDivisionError: division by zero", "line 1"]),
+        ("print('before'); 1/0", ["before", "Error: ZeroDivisionError: division by zero", "line 1"]),
         ("(", ["Error: SyntaxError"]),
         ("raise SystemExit('bye')", ["Error: bye"]),
         ("raise SystemExit(2)", ["Error: the program ended with an exit status other than 0"]),
@@ -54,6 +75,34 @@ def test_errors_are_told(code: str, said: list[str]) -> None:
     assert len(text) < 4096
     for part in said:
         assert part in text
+
+
+@pytest.mark.parametrize(
+    ("code", "outcome"),
+    [
+        ("print(1)", ToolOutcome.OK),
+        ("1/0", ToolOutcome.RAISED),
+        ("import os; os._exit(3)", ToolOutcome.RAISED),
+        ("while True: print('x' * 10**5)", ToolOutcome.RAISED),
+        ("print('before')\nwhile True: pass", ToolOutcome.TIMEOUT),
+    ],
+)
+def test_a_program_that_fails_is_a_failed_call(code: str, outcome: ToolOutcome, quick: None) -> None:
+    result = called(code)
+    assert result.outcome is outcome
+    assert result.text.startswith("Error: ") is (outcome is not ToolOutcome.OK)
+    assert ("\nbefore" in result.text) is ("'before'" in code)
+
+
+def test_a_failed_program_counts_as_an_error_of_the_episode() -> None:
+    env = ToolEnv([{"prompt": "?", "answer": "1"}], [python])
+    env.reset(seed=0)
+    observation = env.step(env.call_parser.format("python", {"code": "print('seen')\n1/0"}))[0]
+    assert "seen" in observation
+    assert "ZeroDivisionError" in observation
+    metrics = env.step("<answer>1</answer>")[4]["metrics"]
+    assert (metrics["tool_errors"], metrics["tool/raised"], metrics["tool/ok"]) == (1.0, 1.0, 0.0)
+    assert metrics["tool_success"] == 0.0
 
 
 def test_both_names() -> None:

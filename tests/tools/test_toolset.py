@@ -16,7 +16,7 @@ import pytest
 
 from textgym.errors import ConfigError, EnvError
 from textgym.hooks import drive, settle
-from textgym.tools import Tool, ToolError, ToolOutcome, ToolResult, Toolset, execution
+from textgym.tools import Search, Tool, ToolError, ToolOutcome, ToolResult, Toolset, execution
 from textgym.tools.sessions import Sessions
 from textgym.types import ToolCall
 
@@ -543,3 +543,13 @@ def test_a_tool_may_be_called_in_a_forked_child() -> None:
 
 def _in_child() -> ToolResult:
     return one(add, {"a": 1})
+
+
+def test_what_holds_tools_stands_for_them() -> None:
+    documents = [{"id": "heron", "text": "A wading bird."}]
+    held = Toolset([Search(documents), "calculator"])
+    assert [tool.name for tool in held] == ["search", "read", "calculator"]
+    assert [tool.name for tool in Toolset([held])] == ["search", "read", "calculator"]
+    for wrong in ([], {"type": "function"}, ["calculator"], 5):
+        with pytest.raises(ConfigError, match="tools holds"):
+            Toolset([wrong])

@@ -7,6 +7,7 @@ This module does not limit code: the sandbox does.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from textwrap import dedent
 from typing import Any
@@ -19,6 +20,7 @@ from textgym.hooks import flow, settle
 from textgym.parsers import CodeParser, XMLParser
 from textgym.rewards import Rubric, math_match, mean_format
 from textgym.sandbox import Sandbox, SandboxResult, SandboxSession, SandboxStatus, shared
+from textgym.sandbox.limits import checked_seconds
 from textgym.types import Message, StopReason
 
 __all__ = ["CODE_MATH_PROMPT", "CodeMathEnv", "executed_share", "runs_made"]
@@ -40,6 +42,7 @@ _MEMORY = {
 }
 _ENDED = frozenset({SandboxStatus.TIMEOUT, SandboxStatus.OUTPUT, SandboxStatus.KILLED})
 """What a session does not survive."""
+_TAG = re.compile(r"<(/?output)", re.IGNORECASE)
 _OPENING, _CLOSING = "<code>", "</code>"
 _ERROR_LINES = 12
 _ERROR_CHARACTERS = 1_000
@@ -62,7 +65,8 @@ class CodeMathEnv(MultiTurnEnv):
 
     In each turn the policy writes ``<code>…</code>``, which is run and whose output comes back as
     ``<output>…</output>``, or ``<answer>…</answer>``, which ends the episode. Errors come back as ``Error:
-    …`` with the last lines of the traceback, or with the limit that was reached.
+    …`` with the last lines of the traceback, or with the limit that was reached. Within it, ``<output`` and
+    ``</output`` get a backslash after the ``<``, so that no program can close its own frame.
 
     The reward is 1 for a right answer, else 0, unless ``weights`` or a rubric says otherwise.
 
@@ -109,7 +113,9 @@ class CodeMathEnv(MultiTurnEnv):
         system_prompt: str | None = None,
         **kwargs: Any,
     ) -> None:
-        _check_limits(code_timeout, max_output)
+        self.code_timeout = checked_seconds("code_timeout", code_timeout)
+        if isinstance(max_output, bool) or not isinstance(max_output, int) or max_output < 100:
+            raise ConfigError(f"max_output is {max_output!r}: it must be a whole number of at least 100")
         parser = XMLParser(["think", ("code", "answer")]) if parser is None else parser
         if not isinstance(parser, XMLParser) or not any("code" in names for names in parser.fields):
             raise ConfigError(f'parser is {parser!r}: it must be an XMLParser with a field "code"')
@@ -132,7 +138,6 @@ class CodeMathEnv(MultiTurnEnv):
             **kwargs,
         )
         self.persistent = bool(persistent)
-        self.code_timeout = float(code_timeout)
         self.max_output = max_output
         self._sandbox = sandbox
         self._session: SandboxSession | None = None
@@ -308,7 +313,8 @@ def _program(block: str) -> str:
 
 
 def _output(text: str) -> str:
-    return f"<output>\n{text}\n</output>"
+    escaped = _TAG.sub(r"<\\\1", text)
+    return f"<output>\n{escaped}\n</output>"
 
 
 def _last_lines(stderr: str) -> str:
@@ -336,10 +342,3 @@ def _checked_weights(weights: Any) -> tuple[float, float, float]:
         )
     correct, form, executed = map(float, given)
     return correct, form, executed
-
-
-def _check_limits(code_timeout: Any, max_output: Any) -> None:
-    if isinstance(code_timeout, bool) or not isinstance(code_timeout, int | float) or not code_timeout > 0:
-        raise ConfigError(f"code_timeout is {code_timeout!r}: it must be a positive number of seconds")
-    if isinstance(max_output, bool) or not isinstance(max_output, int) or max_output < 100:
-        raise ConfigError(f"max_output is {max_output!r}: it must be a whole number of at least 100")

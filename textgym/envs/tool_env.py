@@ -94,7 +94,8 @@ class ToolEnv(MultiTurnEnv):
     Args:
         dataset: As for ``DatasetEnv``. A column ``calls`` (a list of ``{"name": …, "arguments": {…}}``)
             tells the oracle what to call before it answers.
-        tools: Functions, ``Tool``s, names of registered tools, ``ToolProvider``s; or a ``Toolset``.
+        tools: Functions, ``Tool``s, names of registered tools, ``ToolProvider``s, ``Search(documents)``; or a
+            ``Toolset``.
         rubric: Judges the episode.
         parser: Finds the answer; by default ``XMLParser(["think", ("tool", "answer")])``, in the native
             protocol the whole text.
@@ -312,13 +313,21 @@ class ToolEnv(MultiTurnEnv):
     def scoring_arguments(self, reason: StopReason) -> dict[str, Any]:
         """What reward functions may ask for by name: ``tool_calls`` besides the usual.
 
-        In ``completion`` there are no blocks of calls, so that an answer within an argument counts for nothing.
+        ``completion`` holds only what may answer: no blocks of calls, no thoughts in which an answer could be
+        read, and in the native protocol nothing of a message with calls.
         """
         available = super().scoring_arguments(reason)
-        parsed = self._parsed(available["completion"])
-        if parsed.calls:
-            available["completion"] = parsed.thoughts + parsed.spoken
-        return {**available, "tool_calls": self.state["tool_calls"]}
+        completion = self._answering(available["completion"])
+        return {**available, "completion": completion, "tool_calls": self.state["tool_calls"]}
+
+    def _answering(self, text: str) -> str:
+        parsed = self._parsed(text)
+        if parsed.calls and self.protocol == "native":
+            return ""
+        whole = parsed.thoughts + parsed.spoken
+        # What measures the form wants the thoughts, too: they stay unless they change the answer.
+        same = self.parser.parse_answer(whole) == self.parser.parse_answer(parsed.spoken)
+        return whole if same else parsed.spoken
 
     def oracle_calls(self) -> Sequence[Mapping[str, Any]]:
         """Calls that a perfect policy makes before it answers, one a turn: the row's column ``calls``."""

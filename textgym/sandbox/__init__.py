@@ -47,7 +47,8 @@ is left behind, should this process die by SIGKILL.
 - An installed package that is asked for with ``modules`` opens the directory that it is installed in, with all
   that lies there: every other installed package, and textgym if it is one of them.
 - Each run is bounded; all of them together only by ``workers`` times the limits. Sessions that wait keep their
-  memory and are not counted among ``workers``.
+  memory and are not counted among ``workers``, but among ``sessions``. Should the machine's memory be short all
+  the same, the kernel ends a process of the sandbox first (status ``killed``), where ``/proc`` lets it be told.
 - A session's computing time is bounded by the clock of its runs only; between them its process is stopped.
 - What happens inside one process. The code can forge the report of its own run: ``ok`` and the values of ``call``
   are claims of the code about itself. Compare values out here, and never put an expected answer in there. In

@@ -20,6 +20,17 @@ _UNSHARED = ("--unshare-ipc", "--unshare-pid", "--unshare-net", "--unshare-uts",
 _KEPT_BY_ROOT = ("CAP_SETUID", "CAP_SETGID", "CAP_KILL", "CAP_SETPCAP")
 """With these the zygote makes each child a user of its own; children have none."""
 _INSIDE = "1000"
+_FIRST = """
+import os, sys
+try:
+    with open("/proc/self/oom_score_adj", "w") as file:
+        file.write("1000")
+except OSError:
+    pass
+os.execvpe(sys.argv[1], sys.argv[1:], {n: v for n, v in os.environ.items() if n != "LC_CTYPE"})
+"""
+"""Becomes bwrap after it has asked to die first when memory is short: inside there is no ``/proc`` for that. Of
+``LC_CTYPE`` Python itself makes a variable."""
 
 
 def find_bwrap() -> str | None:
@@ -36,7 +47,7 @@ def command(bwrap: str, view: View, scratch: str, program: Sequence[str]) -> lis
         bwrap: Path of the program.
         view: What is to be seen inside.
         scratch: A directory to be made, or "".
-        program: What to run inside.
+        program: What to run inside; an interpreter and its arguments.
 
     Returns:
         Its words.
@@ -62,4 +73,4 @@ def command(bwrap: str, view: View, scratch: str, program: Sequence[str]) -> lis
         words += ["--symlink", target, path]
     if scratch:
         words += ["--dir", scratch]
-    return [*words, "--remount-ro", "/", "--chdir", "/", "--", *program]
+    return [program[0], "-I", "-S", "-c", _FIRST, *words, "--remount-ro", "/", "--chdir", "/", "--", *program]

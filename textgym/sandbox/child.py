@@ -267,5 +267,8 @@ def _outcome(report: dict[str, Any]) -> CallOutcome:
         except (ValueError, RecursionError):
             return CallOutcome(ok=False, error="the result is no JSON value")
         return CallOutcome(ok=True, value=value)
-    error = str(report.get("error", ""))[-_ECHOED:]
-    return CallOutcome(ok=False, error=error.encode("utf-8", "replace").decode())
+    error = report.get("error")
+    told = (
+        error[-_ECHOED:] if isinstance(error, str) else ""
+    )  # anything else was forged, perhaps to break str()
+    return CallOutcome(ok=False, error=told.encode("utf-8", "replace").decode())

@@ -8,13 +8,20 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, fields
+from typing import Any
 
 from textgym.errors import ConfigError
 
-__all__ = ["SandboxLimits"]
+__all__ = ["MAX_SECONDS", "SandboxLimits", "checked_seconds"]
+
+MAX_SECONDS = 1e6
+"""Longest deadline: what waits for it counts milliseconds in 31 bits."""
 
 _LEAST = {"seconds": 0.001, "memory_bytes": 64 * 2**20, "scratch_bytes": 0, "open_files": 16}
 """Smallest values of the bounds for which it is not 1; with less, Python itself does not run."""
+_MOST = {"seconds": MAX_SECONDS, "open_files": 2**20, "threads": 2**20}
+_MOST_OF_OTHERS = 2**40
+"""Largest values. The kernel's are larger, but not everywhere."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,7 +29,7 @@ class SandboxLimits:
     """Bounds of one run.
 
     Raises:
-        ConfigError: A bound is no finite number, or too small.
+        ConfigError: A bound is no finite number, too small or too large.
     """
 
     seconds: float = 10.0
@@ -48,8 +55,35 @@ class SandboxLimits:
     def __post_init__(self) -> None:
         for field in fields(self):
             value = getattr(self, field.name)
-            if not (isinstance(value, (int, float)) and math.isfinite(value)):
+            if not _is_finite(value):
                 raise ConfigError(f"SandboxLimits.{field.name} is {value!r}; allowed: a finite number")
-            least = _LEAST.get(field.name, 1)
-            if value < least:
-                raise ConfigError(f"SandboxLimits.{field.name} is {value!r}; allowed: at least {least}")
+            least, most = _LEAST.get(field.name, 1), _MOST.get(field.name, _MOST_OF_OTHERS)
+            if not least <= value <= most:
+                raise ConfigError(f"SandboxLimits.{field.name} is {value!r}; allowed: {least} to {most}")
+
+
+def checked_seconds(name: str, value: Any) -> float:
+    """A deadline that a run may have.
+
+    Args:
+        name: What it is called, for the error.
+        value: Seconds.
+
+    Returns:
+        The same.
+
+    Raises:
+        ConfigError: It is no positive number, or more than ``MAX_SECONDS``.
+    """
+    if not _is_finite(value) or not 0 < value <= MAX_SECONDS:
+        raise ConfigError(
+            f"{name} is {value!r:.60}: it must be a positive number of seconds, up to {MAX_SECONDS:g}"
+        )
+    return float(value)
+
+
+def _is_finite(value: Any) -> bool:
+    """Whether it is a number; True and False are none here."""
+    if isinstance(value, float):
+        return math.isfinite(value)
+    return isinstance(value, int) and not isinstance(value, bool)

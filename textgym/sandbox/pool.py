@@ -203,12 +203,22 @@ class Pool:
 
     def _accept(self, job: Job) -> None:
         if job.key is not None:
+            if self._is_crowded(job.key):
+                job.fail(self._settings.crowded())
+                return
             session = self._sessions.setdefault(job.key, _Session(lost=job.lost))
             if session.busy:
                 session.waiting.append(job)
                 return
             session.busy = True
         self._queue.append(job)
+
+    def _is_crowded(self, key: object) -> bool:
+        """Whether a run of this session would start a process beyond those that sessions may have."""
+        having = [
+            each for each, session in self._sessions.items() if session.busy or session.child is not None
+        ]
+        return len(having) >= self._settings.sessions and key not in having
 
     def _begin_waiting(self) -> None:
         while self._queue and len(self._busy) < self._settings.workers:

@@ -25,8 +25,8 @@ ENVIRONMENT = {
 do not, because a process with threads cannot be forked safely. The zygote clears it before the first child."""
 
 _PACKAGE = "textgym.sandbox.jail"
-_CONFINEMENT = ("libc", "syscalls", "seccomp", "landlock", "namespaces", "identity", "confinement")
-_MODULES = {"zygote": (*_CONFINEMENT, "interpreter", "zygote"), "bare": ("interpreter", "bare")}
+_CONFINEMENT = ("oom", "libc", "syscalls", "seccomp", "landlock", "namespaces", "identity", "confinement")
+_MODULES = {"zygote": (*_CONFINEMENT, "interpreter", "zygote"), "bare": ("oom", "interpreter", "bare")}
 """Main module -> it and those that it needs, in the order in which they can be run."""
 
 _START = """

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import math
 import os
 import sys
 import threading
@@ -23,10 +22,10 @@ from typing import TYPE_CHECKING, Any
 from textgym.errors import ConfigError
 from textgym.sandbox.backend import Backend
 from textgym.sandbox.job import Job
-from textgym.sandbox.limits import SandboxLimits
+from textgym.sandbox.limits import SandboxLimits, checked_seconds
 from textgym.sandbox.probe import chosen
 from textgym.sandbox.result import SandboxResult
-from textgym.sandbox.settings import DEFAULT_MODULES, Settings
+from textgym.sandbox.settings import DEFAULT_MODULES, DEFAULT_SESSIONS, Settings
 from textgym.sandbox.unsafe import UnsafePool
 
 if TYPE_CHECKING:
@@ -49,6 +48,8 @@ class Sandbox:
         anyway;
             installed packages only if one is named here, which makes all readable that are installed beside it.
         workers: Most runs at a time; None: one a core, at least two.
+        sessions: Most sessions that have a process at a time. A run that would start the process of one more
+            raises ``SandboxUnavailable`` at once, and the others go on.
 
     Raises:
         ConfigError: An argument is wrong.
@@ -65,13 +66,14 @@ class Sandbox:
         backend: str = _AUTO,
         modules: Iterable[str] = DEFAULT_MODULES,
         workers: int | None = None,
+        sessions: int = DEFAULT_SESSIONS,
     ) -> None:
         if backend != _AUTO and backend not in list(Backend):
             allowed = ", ".join([_AUTO, *Backend])
             raise ConfigError(f"backend is {backend!r}; allowed: {allowed}")
         names = modules if isinstance(modules, str) else tuple(modules)
-        self._arguments = (limits, backend, names, workers)
-        self._settings = Settings.checked(limits, names, workers)  # type: ignore[arg-type]
+        self._arguments = (limits, backend, names, workers, sessions)
+        self._settings = Settings.checked(limits, names, workers, sessions)  # type: ignore[arg-type]
         self._backend = backend
         self._lock = threading.Lock()
         self._pool: Pool | UnsafePool | None = None
@@ -117,7 +119,7 @@ class Sandbox:
         Args:
             code: Python source.
             name: The function.
-            arguments: Argument lists, of JSON values.
+            arguments: Argument lists, of JSON values; as in ``values``, the floats nan and inf count as such.
             timeout: Seconds for all of it; None: those of the limits.
 
         Returns:
@@ -141,7 +143,11 @@ class Sandbox:
         return await asyncio.wrap_future(self._submit(self._call_job(code, name, arguments, timeout)))
 
     def session(self) -> SandboxSession:
-        """A process that keeps its names from run to run; it starts with its first run."""
+        """A process that keeps its names from run to run; it starts with its first run.
+
+        It has the process, and the memory that its names take, until it is closed, collected or ended by a run;
+        ``sessions`` bounds how many have one.
+        """
         return SandboxSession(self)
 
     @property
@@ -210,9 +216,7 @@ class Sandbox:
     def _seconds(self, timeout: float | None) -> float:
         if timeout is None:
             return self._settings.limits.seconds
-        if not (isinstance(timeout, (int, float)) and 0 < timeout < math.inf):
-            raise ConfigError(f"timeout is {timeout!r}; allowed: a positive number of seconds, or None")
-        return float(timeout)
+        return checked_seconds("timeout", timeout)
 
     def _submit(self, job: Job) -> Future[SandboxResult]:
         self._running().submit(job)
@@ -271,7 +275,7 @@ class SandboxSession:
             What it came to.
 
         Raises:
-            SandboxUnavailable: This machine has no way to isolate it.
+            SandboxUnavailable: This machine has no way to isolate it, or the sandbox has its ``sessions`` already.
             ConfigError: As in ``Sandbox.run``, or the session was closed.
         """
         return _waited(self._submit(code, timeout, stdin))

@@ -40,6 +40,7 @@ class _Stream:
         self._file = file
         self._process = process
         self.data = bytearray()
+        self.ended = False
         self.thread = threading.Thread(target=self._read, name="textgym-unsafe", daemon=True)
         self.thread.start()
 
@@ -49,6 +50,7 @@ class _Stream:
                 self.data += data
                 self._process.notice()
         with self._process.changed:
+            self.ended = True  # the thread itself still lives when who waits looks
             self._process.changed.notify_all()
         self._file.close()
 
@@ -137,11 +139,12 @@ class _Process:
         deadline = began + job.seconds
         with self.changed:
             while self.verdict is None and any(
-                end not in stream.data and stream.thread.is_alive() for stream in (self._out, self._err)
+                end not in stream.data and not stream.ended for stream in (self._out, self._err)
             ):
                 if not self.changed.wait(max(0.0, deadline - time.monotonic())):
                     self.end(SandboxStatus.TIMEOUT)
-        lives = self._lasting and self.verdict is None and self._popen.poll() is None
+        closed = self._out.ended or self._err.ended  # which is seen before the end of the process
+        lives = self._lasting and self.verdict is None and not closed and self._popen.poll() is None
         code = None if lives else self._reaped()
         return self._result(job, code, time.monotonic() - began), lives
 
@@ -207,7 +210,8 @@ def _outcome(report: dict[str, Any] | None, status: SandboxStatus) -> CallOutcom
         return CallOutcome(ok=False, error=f"not called: {status}")
     if report.get("ok") is True:
         return CallOutcome(ok=True, value=report.get("value"))
-    return CallOutcome(ok=False, error=str(report.get("error", "")))
+    error = report.get("error")
+    return CallOutcome(ok=False, error=error if isinstance(error, str) else "")
 
 
 @dataclass(slots=True)
@@ -240,12 +244,21 @@ class UnsafePool:
                 job.fail(SandboxUnavailable("this sandbox is closed"))
                 return
             if job.key is not None:
+                if self._is_crowded(job.key):
+                    job.fail(self._settings.crowded())
+                    return
                 session = self._sessions.setdefault(job.key, _Session())
                 if session.busy:
                     session.waiting.append(job)
                     return
                 session.busy = True
             self._threads.submit(self._work, job)
+
+    def _is_crowded(self, key: object) -> bool:
+        having = [
+            each for each, session in self._sessions.items() if session.busy or session.process is not None
+        ]
+        return len(having) >= self._settings.sessions and key not in having
 
     def forget(self, key: object) -> None:
         """End a session's process."""
@@ -285,18 +298,29 @@ class UnsafePool:
             process.end(SandboxStatus.KILLED)
 
     def _work(self, job: Job) -> None:
+        result: SandboxResult | Exception | None = None
         try:
             if not job.future.cancelled():
-                job.succeed(self._ran(job))
+                result = self._ran(job)
         except Exception as error:
-            job.fail(error)
+            result = error
         finally:
-            with self._lock:
-                session = self._sessions.get(job.key) if job.key is not None else None
-                if session is not None:
-                    session.busy = bool(session.waiting)
-                    if session.waiting and not self._closed:
-                        self._threads.submit(self._work, session.waiting.popleft())
+            self._release(job)
+        if isinstance(
+            result, SandboxResult
+        ):  # told last: what the caller does next finds the session at rest
+            job.succeed(result)
+        elif result is not None:
+            job.fail(result)
+
+    def _release(self, job: Job) -> None:
+        """Let the next run of the job's session come."""
+        with self._lock:
+            session = self._sessions.get(job.key) if job.key is not None else None
+            if session is not None:
+                session.busy = bool(session.waiting)
+                if session.waiting and not self._closed:
+                    self._threads.submit(self._work, session.waiting.popleft())
 
     def _ran(self, job: Job) -> SandboxResult:
         session = self._sessions.get(job.key) if job.key is not None else None

@@ -18,7 +18,7 @@ from typing import Any
 
 from textgym.tools.definition import Tool
 from textgym.tools.provider import ToolProvider
-from textgym.tools.result import ToolError, ToolOutcome, ToolResult
+from textgym.tools.result import ToolError, ToolOutcome, ToolResult, ToolTimeout
 from textgym.tools.success import tool_success
 from textgym.tools.tool_registry import ToolRegistry, registry, tool
 from textgym.tools.toolset import Toolset
@@ -52,6 +52,7 @@ __all__ = [
     "ToolProvider",
     "ToolRegistry",
     "ToolResult",
+    "ToolTimeout",
     "Toolset",
     "calculator",
     "python",

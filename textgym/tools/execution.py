@@ -21,7 +21,7 @@ from typing import Any, TypeAlias
 from textgym.errors import EnvError, TextgymError
 from textgym.hooks import settle
 from textgym.tools.definition import Tool
-from textgym.tools.result import ToolOutcome, error_text, result_text
+from textgym.tools.result import ToolOutcome, ToolTimeout, error_text, result_text
 
 __all__ = ["MAX_ABANDONED", "Finished", "abandoned", "in_place", "run_tool"]
 
@@ -108,7 +108,8 @@ async def _awaited(awaitable: Awaitable[Any]) -> Any:
 def _failed(error: BaseException) -> Finished | _Escaped:
     if isinstance(error, _ESCAPES):
         return _Escaped(error)
-    return ToolOutcome.RAISED, error_text(error)
+    late = isinstance(error, ToolTimeout)
+    return ToolOutcome.TIMEOUT if late else ToolOutcome.RAISED, error_text(error)
 
 
 async def _in_time(work: Any, seconds: float | None) -> Any:

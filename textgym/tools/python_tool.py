@@ -1,8 +1,8 @@
 """The tools ``python`` and ``python_executor``: Python code in the sandbox.
 
 Invariant: a coroutine, so that it never blocks an event loop; the code runs in a fresh process that ends with the
-call, and only what it prints comes back. How far a result may be trusted and what the process may do is the
-business of ``textgym.sandbox``.
+call, and only what it prints comes back. A program that fails is a failed call. How far a result may be trusted
+and what the process may do is the business of ``textgym.sandbox``.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from textgym.cutting import cut
 from textgym.tools.definition import Tool
+from textgym.tools.result import ToolError, ToolTimeout
 
 if TYPE_CHECKING:
     from textgym.sandbox import SandboxResult
@@ -19,8 +20,8 @@ if TYPE_CHECKING:
 __all__ = ["python", "python_executor"]
 
 _TRACEBACK_LINES = 6
-_MAX_PRINTED = 3000
-"""Longest output, in code points: below the bound of the tool, so that the error after it is seen."""
+_MAX_PRINTED, _MAX_ERROR = 3000, 900
+"""Longest output and longest error, in code points: together below the bound of the tool."""
 
 
 # No deadline beside that of the sandbox, which counts from when the program begins: the time that a call waits
@@ -36,7 +37,7 @@ async def python(code: str) -> str:
         code: The program, like: import math; print(math.comb(10, 3))
 
     Returns:
-        The standard output, and the error if there was one.
+        The standard output, or the error and what was printed before it.
 
     Examples:
         python("print(2 ** 10)") -> "1024"
@@ -47,8 +48,9 @@ async def python(code: str) -> str:
     output = cut(result.stdout.rstrip("\n"), _MAX_PRINTED)
     if result.ok:
         return output or "(the program printed nothing; print what you want to see)"
-    error = _error(result)
-    return f"{output}\n{error}" if output else error
+    error = cut(_error(result), _MAX_ERROR)
+    kind = ToolTimeout if result.status.value == "timeout" else ToolError
+    raise kind(f"{error}\nPrinted before that:\n{output}" if output else error)
 
 
 python_executor = Tool.from_function(python.function, name="python_executor", timeout=python.timeout)
@@ -64,8 +66,8 @@ def _error(result: SandboxResult) -> str:
         "killed": "the program was stopped: it ended without a result",
     }.get(result.status.value)
     if reason is not None:
-        return f"Error: {reason}"
+        return reason
     lines = [line for line in result.stderr.splitlines() if line.strip()]
     if not lines:
-        return "Error: the program ended with an exit status other than 0"
-    return "\n".join([f"Error: {lines[-1]}", *lines[-_TRACEBACK_LINES:-1]])
+        return "the program ended with an exit status other than 0"
+    return "\n".join([lines[-1], *lines[-_TRACEBACK_LINES:-1]])

@@ -13,7 +13,7 @@ from typing import Any
 
 from textgym.jsontext import dumps
 
-__all__ = ["ToolError", "ToolOutcome", "ToolResult", "error_text", "result_text"]
+__all__ = ["ToolError", "ToolOutcome", "ToolResult", "ToolTimeout", "error_text", "result_text"]
 
 _LONGEST_ERROR = 500
 
@@ -23,6 +23,10 @@ class ToolError(Exception):
 
     Of every other exception the model sees the type and the first line.
     """
+
+
+class ToolTimeout(ToolError):
+    """A ``ToolError`` of a tool that has a deadline of its own: the outcome is ``timeout``."""
 
 
 class ToolOutcome(StrEnum):
@@ -39,7 +43,7 @@ class ToolOutcome(StrEnum):
     RAISED = "raised"
     """The tool raised."""
     TIMEOUT = "timeout"
-    """The tool did not return in time."""
+    """The tool did not return in time, or raised ``ToolTimeout``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

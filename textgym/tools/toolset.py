@@ -38,7 +38,8 @@ class Toolset:
     """Tools with unique names, in order.
 
     Args:
-        tools: Functions, ``Tool``s, names of registered tools and ``ToolProvider``s.
+        tools: Functions, ``Tool``s, names of registered tools and ``ToolProvider``s, and what holds ``Tool``s,
+            such as ``Search(documents)``.
         hidden: Argument names that are hidden in every plain function that has them.
 
     Raises:
@@ -63,7 +64,7 @@ class Toolset:
         """The providers among what was given; ``with_tools`` adds what they bring."""
         found: list[Tool] = []
         providers: list[ToolProvider] = []
-        for entry in tools:
+        for entry in _spread(tools):
             made = _tool(entry, hidden)
             if isinstance(made, Tool):
                 found.append(made)
@@ -179,7 +180,7 @@ class Toolset:
         began = time.perf_counter()
         tool = self._by_name.get(call.name)
         outcome, text = await self._answer(call, tool, hidden, prepare)
-        limit = tool.max_output if tool is not None and outcome is ToolOutcome.OK else _LONGEST_ERROR
+        limit = _bound(tool, outcome)
         return ToolResult(
             call_id=call.id,
             name=call.name,
@@ -240,6 +241,24 @@ class Toolset:
     def __repr__(self) -> str:
         names = [*self._by_name, *(type(provider).__name__ for provider in self.providers)]
         return f"Toolset({', '.join(names)})"
+
+
+def _bound(tool: Tool | None, outcome: ToolOutcome) -> int:
+    """The longest text of a result: what a tool says of its failure may be as long as what it returns."""
+    if tool is None or outcome in (ToolOutcome.MALFORMED, ToolOutcome.INVALID_ARGUMENTS):
+        return _LONGEST_ERROR
+    return tool.max_output if outcome is ToolOutcome.OK else max(tool.max_output, _LONGEST_ERROR)
+
+
+def _spread(entries: Iterable[Any]) -> Iterator[Any]:
+    """The entries, and in place of those that hold nothing but tools, these."""
+    for entry in entries:
+        single = callable(entry) or isinstance(entry, str | Tool | ToolProvider)
+        held = list(entry) if isinstance(entry, Iterable) and not single else []
+        if held and all(isinstance(each, Tool) for each in held):
+            yield from held
+        else:
+            yield entry
 
 
 def _tool(entry: Any, hidden: Collection[str]) -> Tool | ToolProvider:

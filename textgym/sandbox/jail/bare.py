@@ -16,12 +16,14 @@ import tempfile
 from typing import Any
 
 from textgym.sandbox.jail.interpreter import Interpreter
+from textgym.sandbox.jail.oom import die_first
 
 __all__ = ["main"]
 
 
 def main() -> None:
     """Answer requests until standard input ends; the one argument has limits and whether it is a session."""
+    die_first()
     config = json.loads(sys.argv[1])
     requests = os.fdopen(os.dup(0), "rb")
     output, errors = os.dup(1), os.dup(2)

@@ -29,6 +29,7 @@ from textgym.sandbox.jail import namespaces
 from textgym.sandbox.jail.confinement import Plan, confine, planned
 from textgym.sandbox.jail.interpreter import Channel, Interpreter
 from textgym.sandbox.jail.libc import prctl
+from textgym.sandbox.jail.oom import die_first
 
 __all__ = ["main"]
 
@@ -45,6 +46,7 @@ def main() -> None:
 
     ``sys.argv[1]`` is the descriptor of the socket to the pool, which keeps the boundaries of messages.
     """
+    die_first()
     control = socket.socket(fileno=int(sys.argv[1]))
     config = json.loads(control.recv(_LONGEST_MESSAGE))
     try:

@@ -18,6 +18,7 @@ from textgym.parsers.parser import Completed, final_text
 from textgym.rewards import Rubric
 from textgym.rewards.code import CodeOutcome, CodeTest, CodeVerdict, judge_code
 from textgym.sandbox import Sandbox, shared
+from textgym.sandbox.limits import checked_seconds
 from textgym.tasks.code.feedback import feedback
 from textgym.tasks.code.generator import DIFFICULTIES, KINDS, STEPS, Specifications
 from textgym.tasks.code.prompt import SYSTEM_PROMPT
@@ -95,12 +96,7 @@ class CodeEnv(MultiTurnEnv):
         check_difficulty(difficulty, DIFFICULTIES)
         if isinstance(attempts, bool) or not isinstance(attempts, int) or attempts < 1:
             raise ConfigError(f"attempts is {attempts!r}: it must be a whole number of at least 1")
-        if (
-            isinstance(code_timeout, bool)
-            or not isinstance(code_timeout, int | float)
-            or not code_timeout > 0
-        ):
-            raise ConfigError(f"code_timeout is {code_timeout!r}: it must be a positive number of seconds")
+        self.code_timeout = checked_seconds("code_timeout", code_timeout)
         if split not in ("train", "test", None):
             raise ConfigError(f'split is {split!r}: it must be "train", "test" or None')
         make = Specifications(difficulty, _checked_kinds(kinds), split)
@@ -122,7 +118,6 @@ class CodeEnv(MultiTurnEnv):
             turns_are_rule=True,
             render_mode=render_mode,
         )
-        self.code_timeout = float(code_timeout)
         self._sandbox = sandbox
 
     @property
