@@ -14,7 +14,7 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import gymnasium as gym
@@ -349,8 +349,7 @@ class TextEnv(gym.Env[str, str]):
 
     def _setting(self, seed: int | None, options: dict[str, Any]) -> Setting:
         """Leave the present episode and draw the one number that the next one is made from."""
-        unknown = set(options) - self.reset_options
-        if unknown:
+        if options and (unknown := options.keys() - self.reset_options):
             raise ConfigError(
                 f"reset option {', '.join(map(repr, sorted(unknown)))} is unknown to "
                 f"{type(self).__name__}: it understands {', '.join(sorted(self.reset_options)) or 'none'}"
@@ -371,7 +370,7 @@ class TextEnv(gym.Env[str, str]):
         messages = opening.messages
         observation = cut(prompt_text(messages), self.observation_space.max_length)
         info: dict[str, Any] = {
-            "messages": [dict(message) for message in messages],
+            "messages": [{**message} for message in messages],
             "example_id": opening.example_id,
         }
         if self.message_type == "completion":
@@ -387,14 +386,15 @@ class TextEnv(gym.Env[str, str]):
         self._episode = self._ended = None
         opening: Opening = await settle(self.begin(setting))
         messages = self._bounded(opening.messages)
-        self._episode = _Episode(opening.example_id, list(messages))
-        return replace(opening, messages=tuple(messages))
+        self._episode = _Episode(opening.example_id, messages, [])
+        return Opening(example_id=opening.example_id, messages=tuple(messages), tools=opening.tools)
 
     async def _step(self, action: str) -> Transition:
-        episode = self._running()
-        if not isinstance(action, str):
-            raise TypeError(f"action is {type(action).__name__} {action!r:.60}: it must be a str")
-        action = str(action)  # numpy's str would travel into records
+        episode = self._episode or self._running()
+        if type(action) is not str:
+            if not isinstance(action, str):
+                raise TypeError(f"action is {type(action).__name__} {action!r:.60}: it must be a str")
+            action = str(action)  # numpy's str would travel into records
         if len(action) > self.action_space.max_length:
             return self._forfeit(episode, action)
         episode.answers.append(action)
@@ -421,9 +421,9 @@ class TextEnv(gym.Env[str, str]):
             raise
 
     async def _close(self, reply: Reply, episode: _Episode) -> Transition:
-        messages = self._bounded(reply.messages)
-        episode.messages.extend(messages)
-        rewards, metrics = dict(reply.rewards), dict(reply.metrics)
+        messages = self._bounded(reply.messages) if reply.messages else []
+        episode.messages += messages
+        rewards, metrics = {**reply.rewards}, {**reply.metrics}
         extra: Mapping[str, Any] = {}
         if reply.stop is not None:
             ending: Ending = await settle(self.finish(reply.stop))
@@ -442,19 +442,20 @@ class TextEnv(gym.Env[str, str]):
         stop: StopReason | None,
         extra: Mapping[str, Any],
     ) -> Transition:
-        reward = float(sum(rewards.values()))
+        reward = float(sum(rewards.values())) if rewards else 0.0
         if not math.isfinite(reward):
             raise EnvError(
                 f"{type(self).__name__} gave the reward {reward} in turn {len(episode.answers)} "
                 f"({dict(rewards)}): rewards must be finite"
             )
         episode.total += reward
-        observation = "\n\n".join(str(message.get("content") or "") for message in messages)
-        observation = cut(observation, self.observation_space.max_length)
+        observation = "\n\n".join([str(message.get("content") or "") for message in messages])
+        if len(observation) > self.observation_space.max_length:
+            observation = cut(observation, self.observation_space.max_length)
         info: dict[str, Any] = {
-            "messages": [dict(message) for message in messages],
+            "messages": [{**message} for message in messages],
             "example_id": episode.example_id,
-            "rewards": {name: float(value) for name, value in rewards.items()},
+            "rewards": {name: float(value) for name, value in rewards.items()} if rewards else {},
         }
         if metrics:
             info["metrics"] = {name: float(value) for name, value in metrics.items()}
@@ -466,7 +467,7 @@ class TextEnv(gym.Env[str, str]):
             self._end()
         if self.render_mode == "human":
             self._show()
-        terminated = stop in TERMINAL
+        terminated = stop is not None and stop in TERMINAL
         return observation, reward, terminated, stop is not None and not terminated, info
 
     def _forfeit(self, episode: _Episode, action: str) -> Transition:
@@ -490,7 +491,7 @@ class TextEnv(gym.Env[str, str]):
         return [
             {**message, "content": cut(content, limit)}
             if isinstance(content := message.get("content"), str) and len(content) > limit
-            else dict(message)
+            else {**message}
             for message in messages
         ]
 

@@ -27,7 +27,7 @@ from textgym.rollouts.limits import Limits
 from textgym.rollouts.loops import Interrupt, run_in_thread, run_on_own_loop
 from textgym.rollouts.plan import EnvLike, Plan
 from textgym.rollouts.run import Group, Run
-from textgym.rollouts.stepping import is_blocking, threads
+from textgym.rollouts.stepping import Stepper, is_blocking, threads
 from textgym.rollouts.store import RunDirectory
 from textgym.rollouts.trajectory import Boundary, Trajectory
 from textgym.types import Sampling
@@ -322,7 +322,7 @@ class Rollout:
                 trajectory = await run_episode(
                     env, self.policy, task, plan.sampling, plan.limits, plan.template
                 )
-                await self._finish(trajectory, env)
+                await self._finish(trajectory, env.env)
                 failed = trajectory.error
                 if failed is not None and failed.boundary is not Boundary.POLICY:
                     _close(env)  # whatever broke may have left it half-way: start over with a new one
@@ -332,16 +332,16 @@ class Rollout:
                     self._since_pause = 0
                     await asyncio.sleep(0)
         except asyncio.CancelledError:
-            if env is not None and is_blocking(env):
+            if env is not None and env.blocking:
                 env = None  # its thread may still be inside a step: nobody may close it now
             raise
         finally:
             if env is not None:
                 _close(env)
 
-    def _take(self) -> Any:
+    def _take(self) -> Stepper:
         try:
-            env = self.plan.source.take()
+            env: Any = self.plan.source.take(bare=True)
         except Exception as error:
             self._stopped = True
             raise RunAborted(
@@ -350,7 +350,7 @@ class Rollout:
             ) from error
         if hasattr(env.unwrapped, "in_group"):
             env.unwrapped.in_group = True
-        return env
+        return Stepper(env)
 
     async def _finish(self, trajectory: Trajectory, env: Any) -> None:
         groups, member = self._groups, None
@@ -404,8 +404,8 @@ class Rollout:
             )
 
 
-def _close(env: Any) -> None:
+def _close(stepper: Stepper) -> None:
     try:
-        env.close()
+        stepper.env.close()
     except Exception:
-        log.warning("closing %s failed", env, exc_info=True)
+        log.warning("closing %s failed", stepper.env, exc_info=True)

@@ -22,6 +22,7 @@ from textgym.errors import ConfigError
 from textgym.policies.policy import policy_name
 from textgym.rollouts.episode import EpisodeTask
 from textgym.rollouts.limits import Limits
+from textgym.rollouts.stepping import is_blocking, past_watchers
 from textgym.tokens import ChatTemplate
 from textgym.types import Sampling
 
@@ -92,16 +93,35 @@ class EnvSource:
             )
         return made
 
-    def take(self) -> gym.Env[Any, Any]:
-        """An environment of its own for one worker: the prototype, a copy of it, or a new one."""
+    def take(self, *, bare: bool = False) -> gym.Env[Any, Any]:
+        """An environment of its own for one worker: the prototype, a copy of it, or a new one.
+
+        Args:
+            bare: Without the wrappers of ``gym.make`` that only watch, where it is stepped without them anyway.
+        """
+        prototype = (
+            past_watchers(self.prototype) if bare and not is_blocking(self.prototype) else self.prototype
+        )
         if self._prototype_free:
             self._prototype_free = False
-            return self.prototype
+            return prototype  # type: ignore[no-any-return]
+        if self._copied:
+            inner = prototype.unwrapped
+            shared = (inner.spec, getattr(inner, "parser", None), getattr(inner, "dataset", None))
+            return copy.deepcopy(prototype, {id(part): part for part in shared})  # type: ignore[no-any-return]
+        env = self._fresh()
+        return past_watchers(env) if prototype is not self.prototype else env  # type: ignore[no-any-return]
+
+    @cached_property
+    def _copied(self) -> bool:
+        """Whether further environments are copies: that is cheaper than making them, and shares the rows.
+
+        What a function makes is left to the function, unless it has loaded rows, which may be many.
+        """
         inner = self.prototype.unwrapped
+        made_by_name = isinstance(self._env, str | EnvSpec) and hasattr(inner, "astep")
         loaded = getattr(inner, "num_examples", None) is not None
-        if loaded and (inner.metadata or {}).get("forkable"):
-            return copy.deepcopy(self.prototype)  # shares the rows, which may be many
-        return self._fresh()
+        return bool((made_by_name or loaded) and (inner.metadata or {}).get("forkable"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
