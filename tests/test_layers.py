@@ -15,6 +15,7 @@ FLOORS = {
     "errors": 0,
     "types": 0,
     "seeding": 0,
+    "first_draws": 0,
     "hooks": 0,
     "jsontext": 0,
     "registration": 0,

@@ -24,6 +24,7 @@ from gymnasium.error import ResetNeeded
 from textgym import seeding
 from textgym.envs.transcript import cut, prompt_text, transcript
 from textgym.errors import ConfigError, EnvError
+from textgym.first_draws import foreseen
 from textgym.hooks import adrive, drive, settle
 from textgym.spaces import Unicode
 from textgym.types import TERMINAL, Message, StopReason, Transition
@@ -164,6 +165,8 @@ class TextEnv(gym.Env[str, str]):
         self._ended: _Episode | None = None
         self._order_seed: int | None = None
         self._position = 0
+        self._unseeded: int | None = None
+        """Seed of a generator whose first number is known and which nobody has asked for yet."""
 
     # What a subclass says of its task.
 
@@ -316,6 +319,29 @@ class TextEnv(gym.Env[str, str]):
         return await adrive(self._truncate(reason))
 
     @property
+    def np_random(self) -> np.random.Generator:
+        """The generator that ``reset`` seeds; it has given one number an episode."""
+        self._seed_now()
+        return gym.Env.np_random.fget(self)  # type: ignore[attr-defined, no-any-return]
+
+    @np_random.setter
+    def np_random(self, value: np.random.Generator) -> None:
+        self._unseeded = None
+        gym.Env.np_random.fset(self, value)  # type: ignore[attr-defined]
+
+    @property
+    def np_random_seed(self) -> int:
+        """The seed of ``np_random``; -1 if somebody has set the generator."""
+        self._seed_now()
+        return gym.Env.np_random_seed.fget(self)  # type: ignore[attr-defined, no-any-return]
+
+    def _seed_now(self) -> None:
+        if self._unseeded is not None:
+            seed, self._unseeded = self._unseeded, None
+            gym.Env.reset(self, seed=seed)
+            gym.Env.np_random.fget(self).bit_generator.random_raw()  # type: ignore[attr-defined]
+
+    @property
     def messages(self) -> list[Message]:
         """The conversation of the present or last episode. A live view for hooks: do not change it."""
         episode = self._episode or self._ended
@@ -354,8 +380,14 @@ class TextEnv(gym.Env[str, str]):
                 f"reset option {', '.join(map(repr, sorted(unknown)))} is unknown to "
                 f"{type(self).__name__}: it understands {', '.join(sorted(self.reset_options)) or 'none'}"
             )
-        gym.Env.reset(self, seed=seed)
-        episode_seed = self.np_random.bit_generator.random_raw() >> (64 - seeding.SEED_BITS)
+        first = None if seed is None else foreseen(seed)
+        if first is None:
+            self._unseeded = None
+            gym.Env.reset(self, seed=seed)
+            first = self.np_random.bit_generator.random_raw()
+        else:
+            self._unseeded = seed
+        episode_seed = first >> (64 - seeding.SEED_BITS)
         if seed is not None or self._order_seed is None:
             self._order_seed, self._position = episode_seed, 0
         else:

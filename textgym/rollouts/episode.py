@@ -45,7 +45,7 @@ SAMPLING_SEED_BITS = 31
 
 @dataclass(slots=True, kw_only=True)
 class EpisodeTask:
-    """Which episode to run. (Not frozen: one is made for each episode, and that takes three times as long.)"""
+    """Which episode to run; not frozen, because making a frozen one takes three times as long."""
 
     env_id: str
     """What the record says of the environment."""

@@ -19,6 +19,7 @@ from gymnasium.envs.registration import EnvSpec
 
 from textgym import seeding
 from textgym.errors import ConfigError
+from textgym.first_draws import foresee
 from textgym.policies.policy import policy_name
 from textgym.rollouts.episode import EpisodeTask
 from textgym.rollouts.limits import Limits
@@ -30,6 +31,10 @@ __all__ = ["EnvLike", "EnvSource", "Plan", "group_seed"]
 
 EnvLike: TypeAlias = str | EnvSpec | gym.Env[Any, Any] | Callable[..., gym.Env[Any, Any]]
 """An id, a spec, an environment (copied for each worker), or a function that makes one."""
+
+
+_BLOCK = 256
+"""Groups whose seeds are prepared together."""
 
 
 def group_seed(run_seed: int, group: int) -> int:
@@ -94,7 +99,7 @@ class EnvSource:
         return made
 
     def take(self, *, bare: bool = False) -> gym.Env[Any, Any]:
-        """An environment of its own for one worker: the prototype, a copy of it, or a new one.
+        """An environment of its own for one worker: a copy of the prototype, itself, or a new one.
 
         Args:
             bare: Without the wrappers of ``gym.make`` that only watch, where it is stepped without them anyway.
@@ -102,10 +107,10 @@ class EnvSource:
         prototype = (
             past_watchers(self.prototype) if bare and not is_blocking(self.prototype) else self.prototype
         )
-        if self._prototype_free:
+        if self._prototype_free and not self._copied_by_name:
             self._prototype_free = False
             return prototype  # type: ignore[no-any-return]
-        if self._copied:
+        if self._copied_by_name or self._copied_for_rows:
             inner = prototype.unwrapped
             shared = (inner.spec, getattr(inner, "parser", None), getattr(inner, "dataset", None))
             return copy.deepcopy(prototype, {id(part): part for part in shared})  # type: ignore[no-any-return]
@@ -113,15 +118,20 @@ class EnvSource:
         return past_watchers(env) if prototype is not self.prototype else env  # type: ignore[no-any-return]
 
     @cached_property
-    def _copied(self) -> bool:
-        """Whether further environments are copies: that is cheaper than making them, and shares the rows.
-
-        What a function makes is left to the function, unless it has loaded rows, which may be many.
-        """
+    def _copied_by_name(self) -> bool:
+        """Whether each environment is a copy of the prototype, which is never played: cheaper than making one."""
         inner = self.prototype.unwrapped
-        made_by_name = isinstance(self._env, str | EnvSpec) and hasattr(inner, "astep")
-        loaded = getattr(inner, "num_examples", None) is not None
-        return bool((made_by_name or loaded) and (inner.metadata or {}).get("forkable"))
+        return isinstance(self._env, str | EnvSpec) and hasattr(inner, "astep") and _forkable(inner)
+
+    @cached_property
+    def _copied_for_rows(self) -> bool:
+        """Whether further environments are copies although a function makes them: it may load many rows."""
+        inner = self.prototype.unwrapped
+        return getattr(inner, "num_examples", None) is not None and _forkable(inner)
+
+
+def _forkable(env: Any) -> bool:
+    return bool((env.metadata or {}).get("forkable"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -238,6 +248,9 @@ class Plan:
         """The episodes in the order in which they begin: group after group, member after member."""
         kwargs = _plain(self.source.kwargs)
         for group in range(self.num_groups):
+            if group % _BLOCK == 0 and not isinstance(self.seed, Sequence):
+                block = range(group, min(group + _BLOCK, self.num_groups))
+                foresee([group_seed(self.seed, member) for member in block])
             seed, options = self._instance(group)
             for sample in range(self.group_size):
                 yield EpisodeTask(
