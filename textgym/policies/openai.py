@@ -18,6 +18,7 @@ import math
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any, Literal, Self
 
 from textgym.errors import ConfigError, ProviderFailed
@@ -224,13 +225,16 @@ class OpenAIPolicy:
     async def _ask(
         self, delivery: Delivery, form: Form, dialect: Dialect, request: CompletionRequest
     ) -> Completion:
-        body = request_body(request, model=self.model, form=form, dialect=dialect, extra=self.extra_body)
         return await delivery.deliver(
             dialect.route,
-            encode_body(body),
+            partial(self._body, form, dialect, request),
             group=request.group,
             max_tokens=request.sampling.max_tokens,
         )
+
+    def _body(self, form: Form, dialect: Dialect, request: CompletionRequest) -> bytes:
+        body = request_body(request, model=self.model, form=form, dialect=dialect, extra=self.extra_body)
+        return encode_body(body)
 
     @property
     def capture_level(self) -> CaptureLevel | None:
