@@ -50,10 +50,12 @@ class Watch(threading.Thread):
         self.over = threading.Event()
 
     def run(self) -> None:
+        """Look every 20 ms."""
         while not self.over.wait(0.02):
             self.look()
 
     def look(self) -> None:
+        """Look once."""
         self.most_memory = max(self.most_memory, resident())
         self.most_files = max(self.most_files, len(os.listdir("/proc/self/fd")))
 
@@ -68,6 +70,7 @@ class Together:
         self.waiting: list[asyncio.Future[None]] = []
 
     async def complete(self, request: Any) -> Any:
+        """Wait for all others, then answer."""
         import numpy as np
 
         import textgym

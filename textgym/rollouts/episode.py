@@ -35,7 +35,7 @@ from textgym.rollouts.trajectory import Boundary, Failure, Step, Trajectory
 from textgym.tokens import ChatTemplate, TokenStream
 from textgym.types import Completion, CompletionRequest, Message, Sampling, StopReason
 
-__all__ = ["EpisodeTask", "action_text", "judged", "run_episode"]
+__all__ = ["ASKS_POLICY", "EpisodeTask", "action_text", "judged", "run_episode"]
 
 _LEAST_SECONDS = 0.001
 _REASONS = {reason.value: reason for reason in StopReason}
@@ -454,6 +454,10 @@ class _Episode:
         if self.error is None and judge is not None:
             trajectory.success = judged(judge(trajectory))
         return trajectory
+
+
+ASKS_POLICY = _Episode._turn.__code__
+"""Code of the function below which the policy runs, for whoever reads stacks."""
 
 
 def judged(success: Any) -> bool | None:

@@ -8,7 +8,7 @@ members share seed and options.
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, TypeAlias
@@ -23,6 +23,8 @@ from textgym.first_draws import foresee
 from textgym.policies.policy import policy_name
 from textgym.rollouts.episode import EpisodeTask
 from textgym.rollouts.limits import Limits
+from textgym.rollouts.scheduling import Scheduling
+from textgym.rollouts.shares import Share
 from textgym.rollouts.stepping import is_blocking, past_watchers
 from textgym.tokens import ChatTemplate
 from textgym.types import Sampling
@@ -109,13 +111,13 @@ class EnvSource:
         )
         if self._prototype_free and not self._copied_by_name:
             self._prototype_free = False
-            return prototype  # type: ignore[no-any-return]
+            return prototype
         if self._copied_by_name or self._copied_for_rows:
             inner = prototype.unwrapped
             shared = (inner.spec, getattr(inner, "parser", None), getattr(inner, "dataset", None))
-            return copy.deepcopy(prototype, {id(part): part for part in shared})  # type: ignore[no-any-return]
+            return copy.deepcopy(prototype, {id(part): part for part in shared})
         env = self._fresh()
-        return past_watchers(env) if prototype is not self.prototype else env  # type: ignore[no-any-return]
+        return past_watchers(env) if prototype is not self.prototype else env
 
     @cached_property
     def _copied_by_name(self) -> bool:
@@ -158,6 +160,8 @@ class Plan:
     """What else the policy says of itself that decides what it answers."""
     template: ChatTemplate | None
     """Renders the ids that the policy is to continue; None where its server renders."""
+    scheduling: Scheduling
+    """What is played beyond the plan."""
 
     @classmethod
     def resolve(
@@ -173,6 +177,7 @@ class Plan:
         sampling: Sampling,
         limits: Limits,
         tokenizer: Any = None,
+        scheduling: Scheduling | None = None,
     ) -> Plan:
         """Check everything and fill in what follows from the environment.
 
@@ -201,6 +206,11 @@ class Plan:
             )
         if isinstance(seeds, tuple) and len(seeds) != num_examples:
             raise ConfigError(f"seed lists {len(seeds)} seeds for {num_examples} examples: give one each")
+        scheduling = scheduling if scheduling is not None else Scheduling()
+        if scheduling.extra_groups and isinstance(seeds, tuple):
+            raise ConfigError(
+                "scheduling.extra_groups makes groups beyond the list of seeds: give one run seed instead"
+            )
         template = None if tokenizer is None else _template(tokenizer, source, limits)
         return cls(
             source=source,
@@ -213,6 +223,7 @@ class Plan:
             policy=policy_name(policy),
             asked=_asked(policy),
             template=template,
+            scheduling=scheduling,
         )
 
     @property
@@ -240,20 +251,47 @@ class Plan:
             "sampling": self.sampling.to_dict(),
             "limits": self.limits.to_dict(),
             **({"tokens": self.template.describe()} if self.template is not None else {}),
+            **({"scheduling": scheduling} if (scheduling := self.scheduling.to_dict()) else {}),
         }
         plain: dict[str, Any] = _plain(config)
         return plain
 
-    def tasks(self) -> Iterator[EpisodeTask]:
-        """The episodes in the order in which they begin: group after group, member after member."""
+    @property
+    def compares(self) -> bool:
+        """Whether a rubric compares the members of a group."""
+        return bool(getattr(self.source.prototype.unwrapped, "compares_members", False))
+
+    @property
+    def num_begun(self) -> int:
+        """Most episodes that may begin, those beyond the plan included."""
+        groups, members = self.num_groups + self.scheduling.extra_groups, self.members_begun
+        return groups * members
+
+    @property
+    def members_begun(self) -> int:
+        """Members that may begin in each group."""
+        return self.group_size + self.scheduling.extra_members
+
+    def shares(self, done: Mapping[int, Set[int]] | None = None) -> Iterator[Share]:
+        """The work in the order in which it begins: group after group, member after member.
+
+        Args:
+            done: Index of a group -> its members that are there already and valid.
+        """
+        done = done or {}
         kwargs = _plain(self.source.kwargs)
-        for group in range(self.num_groups):
+        whole = range(self.members_begun)
+        groups = self.num_groups + self.scheduling.extra_groups
+        for group in range(groups):
             if group % _BLOCK == 0 and not isinstance(self.seed, Sequence):
-                block = range(group, min(group + _BLOCK, self.num_groups))
-                foresee([group_seed(self.seed, member) for member in block])
+                foresee([group_seed(self.seed, g) for g in range(group, min(group + _BLOCK, groups))])
+            there = done.get(group, ())
+            missing = self.group_size - len(there)
+            if missing <= 0:
+                continue
             seed, options = self._instance(group)
-            for sample in range(self.group_size):
-                yield EpisodeTask(
+            tasks = [
+                EpisodeTask(
                     env_id=self.source.name,
                     env_kwargs=kwargs,
                     seed=seed,
@@ -264,6 +302,15 @@ class Plan:
                     group_key=f"{seed}:{group}",
                     policy=self.policy,
                 )
+                for sample in whole
+                if sample not in there
+            ]
+            yield Share(group, tuple(tasks), missing)
+
+    def tasks(self) -> Iterator[EpisodeTask]:
+        """All episodes in the order in which they begin."""
+        for share in self.shares():
+            yield from share.tasks
 
     def _instance(self, group: int) -> tuple[int, dict[str, Any] | None]:
         if isinstance(self.seed, Sequence):

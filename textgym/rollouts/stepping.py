@@ -100,9 +100,9 @@ class Stepper:
         self.blocking = is_blocking(env)
         """Whether it is stepped in threads."""
         direct = not self.blocking
-        self.reset = inner.areset if direct and inner is env else partial(areset, env)
+        self.reset: Any = inner.areset if direct and inner is env else partial(areset, env)
         """``await reset(seed=…, options=…)``."""
-        self.step = inner.astep if direct else partial(astep, env)
+        self.step: Any = inner.astep if direct else partial(astep, env)
         """``await step(action)``."""
         judge = getattr(env.unwrapped, "success", None)
         self.success = judge if callable(judge) else None
