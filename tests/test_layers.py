@@ -29,6 +29,7 @@ FLOORS = {
     "envs": 4,
     "vector": 5,
     "tasks": 6,
+    "distributed": 7,
     "testing": 7,
     "cli": 8,
 }

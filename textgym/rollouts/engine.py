@@ -250,7 +250,7 @@ class Rollout:
         self.plan = Plan.resolve(env, self.policy, tokenizer=tokenizer, **_completed(work))
         self.max_concurrency = max_concurrency
         self.workers = workers
-        self._player = self._choose_player(env, tokenizer)
+        self._player = self.choose_player(env, tokenizer)
         self._out, self._resume = out, resume
         self._raise = on_error == "raise"
         self._on_result = on_result
@@ -266,7 +266,8 @@ class Rollout:
         self._failures: dict[tuple[int, int], tuple[str, str, int | None]] = {}
         self.interrupt = Interrupt()
 
-    def _choose_player(self, env: EnvLike, tokenizer: Any) -> Player:
+    def choose_player(self, env: EnvLike, tokenizer: Any) -> Player:
+        """Whoever plays the plan; called once, when all else is known. Override it to play elsewhere."""
         if self.workers == 1:
             return Slots(self.plan, self.policy, self.max_concurrency)
         from textgym.rollouts.processes import Processes
