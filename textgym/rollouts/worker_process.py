@@ -141,7 +141,7 @@ class _Inbox:
         return self._tasks.popleft() if self._tasks else None
 
     async def more(self) -> bool:
-        waiter = asyncio.get_running_loop().create_future()
+        waiter: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         self._waiters.append(waiter)
         return await waiter
 
