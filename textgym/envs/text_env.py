@@ -382,8 +382,9 @@ class TextEnv(gym.Env[str, str]):
             )
         first = None if seed is None else foreseen(seed)
         if first is None:
-            self._unseeded = None
-            gym.Env.reset(self, seed=seed)
+            if seed is not None:
+                self._unseeded = None
+                gym.Env.reset(self, seed=seed)
             first = self.np_random.bit_generator.random_raw()
         else:
             self._unseeded = seed

@@ -1,8 +1,8 @@
 """Rollouts: episodes played, recorded, grouped, stored. ``textgym.rollout`` is the function.
 
 Read ``episode.py`` for one episode, ``plan.py`` for what a run does, ``slots.py`` for many episodes at once,
-``engine.py`` for the whole, ``scheduling.py`` for what is begun beyond the plan, ``trajectory.py`` for the record,
-``token_rows.py`` for what trainers get of it, ``store.py`` for the run directory, ``statistics.py`` for the figures.
+``processes.py`` for many processes, ``engine.py`` for the whole, ``trajectory.py`` for the record,
+``token_rows.py`` for what trainers get of it, ``store.py`` for the run directory, ``statistics.py`` for figures.
 """
 
 from textgym.rollouts.engine import Rollout, arollout, rollout

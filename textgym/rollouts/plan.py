@@ -29,7 +29,7 @@ from textgym.rollouts.stepping import is_blocking, past_watchers
 from textgym.tokens import ChatTemplate
 from textgym.types import Sampling
 
-__all__ = ["EnvLike", "EnvSource", "Plan", "group_seed"]
+__all__ = ["EnvLike", "EnvSource", "Plan", "group_seed", "plain"]
 
 EnvLike: TypeAlias = str | EnvSpec | gym.Env[Any, Any] | Callable[..., gym.Env[Any, Any]]
 """An id, a spec, an environment (copied for each worker), or a function that makes one."""
@@ -253,8 +253,8 @@ class Plan:
             **({"tokens": self.template.describe()} if self.template is not None else {}),
             **({"scheduling": scheduling} if (scheduling := self.scheduling.to_dict()) else {}),
         }
-        plain: dict[str, Any] = _plain(config)
-        return plain
+        values: dict[str, Any] = plain(config)
+        return values
 
     @property
     def compares(self) -> bool:
@@ -279,7 +279,7 @@ class Plan:
             done: Index of a group -> its members that are there already and valid.
         """
         done = done or {}
-        kwargs = _plain(self.source.kwargs)
+        kwargs = plain(self.source.kwargs)
         whole = range(self.members_begun)
         groups = self.num_groups + self.scheduling.extra_groups
         for group in range(groups):
@@ -348,12 +348,12 @@ def _asked(policy: Any) -> dict[str, Any]:
     return described
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """JSON types; objects by their repr without an address, so that equal code has an equal configuration."""
     if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
+        return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
+        return [plain(item) for item in value]
     if value is None or isinstance(value, str | bool | int | float):
         return value
     if isinstance(value, np.generic):
@@ -383,5 +383,5 @@ def _seeds(seed: Any) -> int | tuple[int, ...]:
                 f"seed is {seed!r:.60}: it must be a whole number of at least 0, or a list of such with one "
                 "a group"
             )
-    plain = tuple(value.__index__() for value in values)
-    return plain if several else plain[0]
+    numbers = tuple(value.__index__() for value in values)
+    return numbers if several else numbers[0]

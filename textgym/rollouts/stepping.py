@@ -100,7 +100,8 @@ class Stepper:
         self.blocking = is_blocking(env)
         """Whether it is stepped in threads."""
         direct = not self.blocking
-        self.reset: Any = inner.areset if direct and inner is env else partial(areset, env)
+        bare = direct and inner is env
+        self.reset: Any = inner.areset if bare else partial(areset, env)
         """``await reset(seed=…, options=…)``."""
         self.step: Any = inner.astep if direct else partial(astep, env)
         """``await step(action)``."""
