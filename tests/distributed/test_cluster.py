@@ -268,7 +268,7 @@ def test_what_kills_every_worker_is_an_error_and_costs_nothing_else(tmp_path: Pa
     run = distributed.rollout(qa, Diary(tmp_path / "diary", 0.0, trap), num_examples=10, max_concurrency=2)
     assert [t.group_id for t in run.errors] == [3]
     assert run[3].error is not None
-    assert run[3].error.type == "WorkerLost"
+    assert run[3].error.type == "WorkerDied"
     assert "3 times" in run[3].error.message
     assert len(run) == 10
 

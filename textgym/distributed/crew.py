@@ -249,7 +249,7 @@ class Crew:
         if given_up is not None:
             message = f"the worker that played it died, {MAX_LOSSES} times: {trouble}"
             tasks = list(given_up.owed.values())[: given_up.missing]
-            failed = tuple(_failed(task, "WorkerLost", message) for task in tasks)
+            failed = tuple(_failed(task, "WorkerDied", message) for task in tasks)
             self._pass_on(Report(given_up.id, failed, closed=True))
 
     # Ray.
