@@ -16,6 +16,7 @@ FLOORS = {
     "types": 0,
     "seeding": 0,
     "cutting": 0,
+    "first_draws": 0,
     "hooks": 0,
     "jsontext": 0,
     "registration": 0,
@@ -32,6 +33,7 @@ FLOORS = {
     "vector": 5,
     "tasks": 6,
     "server": 7,
+    "distributed": 7,
     "testing": 7,
     "cli": 8,
 }

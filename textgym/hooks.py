@@ -29,11 +29,12 @@ from inspect import isawaitable
 from types import coroutine
 from typing import Any, Generic, ParamSpec, TypeVar
 
-__all__ = ["Flow", "adrive", "drive", "flow", "in_background", "settle", "waits"]
+__all__ = ["PLAIN", "Flow", "adrive", "drive", "flow", "in_background", "settle", "waits"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
-_PLAIN = frozenset({str, bool, float, int, dict, list, tuple, type(None)})
+PLAIN = frozenset({str, bool, float, int, dict, list, tuple, type(None)})
+"""Types of values that are settled as they are. Hot flows look here before they ``await settle(value)``."""
 
 
 class _Waited(threading.local):
@@ -97,7 +98,7 @@ async def settle(value: Any) -> Any:
     """
     if type(value) is Flow:
         return await value.coroutine
-    if type(value) in _PLAIN or not isawaitable(value):  # isawaitable alone costs a microsecond
+    if type(value) in PLAIN or not isawaitable(value):  # isawaitable alone costs a microsecond
         return value
     return await _ask(value)
 

@@ -18,6 +18,7 @@ from numpy.random.bit_generator import ISeedSequence
 __all__ = ["SEED_BITS", "SHUFFLE_BLOCK", "content_id", "generator", "mix", "ordered", "permutation"]
 
 _encode = json.JSONEncoder(sort_keys=True, ensure_ascii=True, default=repr).encode
+_quoted = json.encoder.encode_basestring_ascii
 
 SEED_BITS = 53
 """Seeds are below 2**53, so that every JSON reader in every language keeps them exactly."""
@@ -119,4 +120,22 @@ def content_id(content: Any) -> str:
     Returns:
         16 hexadecimal digits (64 bits).
     """
-    return blake2b(_encode(content).encode("ascii"), digest_size=8).hexdigest()
+    text = _flat(content) if type(content) is dict else None
+    return blake2b((text or _encode(content)).encode("ascii"), digest_size=8).hexdigest()
+
+
+def _flat(content: dict[Any, Any]) -> str | None:
+    """What ``_encode`` makes of a dict of texts, at a third of the time; None for anything else."""
+    parts = []
+    try:
+        for name in sorted(content):
+            value = content[name]
+            if type(value) is str:
+                parts.append(f"{_quoted(name)}: {_quoted(value)}")
+            elif type(value) is dict and not value:
+                parts.append(f"{_quoted(name)}: {{}}")
+            else:
+                return None
+    except TypeError:  # a key that is no text
+        return None
+    return "{" + ", ".join(parts) + "}"

@@ -98,6 +98,7 @@ FLAGS: tuple[Flag, ...] = (
     Flag("max_context_tokens", int, _LIMITS, "longest conversation", "N", home="limits.context_tokens"),
     Flag("max_seconds", float, _LIMITS, "longest wall time", "SEC", home="limits.seconds"),
     Flag("max_concurrency", int, _RUN, "most episodes at a time (256; with --policy human 1)", "N"),
+    Flag("workers", int, _RUN, "processes to play in (1); each gets a share of the episodes at a time", "K"),
     Flag("out", str, _RUN, "run directory: every finished episode is on disk at once", "RUN"),
     Flag("resume", bool, _RUN, "go on with --out: play only what is missing or failed"),
     Flag(

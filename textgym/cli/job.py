@@ -55,6 +55,7 @@ def run_job(arguments: argparse.Namespace, words: Sequence[str]) -> int:
             env_kwargs=settings.env_args,
             seed=settings.seed,
             max_concurrency=settings.max_concurrency,
+            workers=settings.workers,
             sampling=settings.sampling,
             limits=settings.limits,
             out=settings.out,

@@ -61,6 +61,8 @@ class Settings:
     """Whether to ask for token ids."""
     max_concurrency: int
     """Episodes at a time."""
+    workers: int
+    """Processes to play in."""
     out: str | None
     """The run directory."""
     resume: bool
@@ -113,6 +115,7 @@ def settings_of(arguments: argparse.Namespace) -> Settings:
         timeout=given.get("timeout", 600.0),
         tokens=given.get("tokens", False),
         max_concurrency=given.get("max_concurrency", 1 if human else DEFAULT_CONCURRENCY),
+        workers=given.get("workers", 1),
         out=given.get("out"),
         resume=given.get("resume", False),
         on_error=given.get("on_error", "record"),

@@ -129,7 +129,7 @@ def has_own_id(row: Any, example: Example) -> bool:
 def _read(row: Any) -> Example:
     if isinstance(row, Example):
         return _checked(row)
-    if not isinstance(row, Mapping):
+    if type(row) is not dict and not isinstance(row, Mapping):
         raise DatasetError(
             f"it is {type(row).__name__} {row!r:.60}: a row is a dict with a prompt or a question"
         )
@@ -247,7 +247,9 @@ def _plain(value: Any) -> Any:
 
 def _key(content: dict[str, Any]) -> str:
     present = {name: value for name, value in content.items() if value is not None}
-    plain = all(type(value) in _SIMPLE or not value for value in present.values())
+    plain = True
+    for value in present.values():
+        plain = plain and (type(value) in _SIMPLE or not value)
     try:
         return seeding.content_id(present if plain else _stable(present))
     except (TypeError, ValueError) as error:

@@ -28,6 +28,7 @@ Generated = tuple[list[str], list[str], list[float | None]]
 
 _ERRORS = {Boundary.POLICY: PolicyError, Boundary.ENV: EnvError, Boundary.REWARD: RewardError}
 _SAMPLING = ("temperature", "top_p", "max_tokens", "stop")
+_ATOMIC = frozenset({str, int, float, bool, type(None)})
 
 
 class RolloutCalls:
@@ -215,7 +216,8 @@ class RolloutCalls:
         memo[id(self.client)] = self.client
         twin = object.__new__(type(self))
         memo[id(self)] = twin
-        vars(twin).update(copy.deepcopy(vars(self), memo))
+        for name, value in vars(self).items():
+            vars(twin)[name] = value if type(value) in _ATOMIC else copy.deepcopy(value, memo)
         return twin
 
     def _twin(self, system_prompt: str | None) -> Any:

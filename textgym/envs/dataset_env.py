@@ -17,7 +17,7 @@ from textgym.datasets.rows import as_example
 from textgym.envs.calls import RolloutCalls
 from textgym.envs.text_env import Ending, Opening, Setting, TextEnv
 from textgym.errors import ConfigError
-from textgym.hooks import flow, settle
+from textgym.hooks import PLAIN, flow, settle
 from textgym.parsers import Parser
 from textgym.rewards import Role, Rubric, Score, exact_match
 from textgym.types import Example, Message, StopReason
@@ -196,8 +196,12 @@ class DatasetEnv(RolloutCalls, TextEnv):
         example = self._choose(setting)
         self.example = example
         self.setting = setting
-        state = await settle(self.initial_state(example))
-        self.state = {"prompt": example.text, "answer": example.answer, "turn": 0, **(state or {})}
+        state = self.initial_state(example)
+        if type(state) not in PLAIN:
+            state = await settle(state)
+        self.state = {"prompt": example.text, "answer": example.answer, "turn": 0}
+        if state:
+            self.state.update(state)
         messages = self.format_prompt(example)
         return Opening(example_id=example.id, messages=messages)
 

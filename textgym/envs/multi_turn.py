@@ -12,7 +12,7 @@ from typing import Any, SupportsFloat
 from textgym.envs.dataset_env import DatasetEnv
 from textgym.envs.text_env import Reply
 from textgym.errors import ConfigError, EnvError
-from textgym.hooks import flow, settle
+from textgym.hooks import PLAIN, flow, settle
 from textgym.parsers import Parser
 from textgym.rewards import Rubric
 from textgym.types import Message, StopReason
@@ -98,8 +98,10 @@ class MultiTurnEnv(DatasetEnv):
     async def respond(self, action: str) -> Reply:
         """Take one turn, in the order that the module states."""
         messages, state = self.messages, self.state
-        state["turn"] = self.turns
-        earned = await settle(self.turn_reward(messages, state))
+        turns = state["turn"] = self.turns
+        earned = self.turn_reward(messages, state)
+        if type(earned) not in PLAIN:
+            earned = await settle(earned)
         rewards = {}
         if type(earned) is not float or earned:
             rewards = dict(earned) if isinstance(earned, Mapping) else {"turn": earned}
@@ -108,20 +110,31 @@ class MultiTurnEnv(DatasetEnv):
                     f"{type(self).__name__}.turn_reward returned {earned!r:.60}: it must return a number or "
                     "{name: number}"
                 )
-        if await settle(self.is_completed(messages, state)):
+        over = self.is_completed(messages, state)
+        if type(over) not in PLAIN:
+            over = await settle(over)
+        if over:
             return Reply(rewards=rewards, stop=StopReason(self.stop_reason(messages, state)))
-        if self.turns >= self.max_turns:
+        if turns >= self.max_turns:
             rule = StopReason.OUT_OF_TURNS if self.turns_are_rule else StopReason.MAX_TURNS
             return Reply(rewards=rewards, stop=rule)
-        said, update = self._said(await settle(self.env_response(messages, state)))
+        response = self.env_response(messages, state)
+        if type(response) not in PLAIN:
+            response = await settle(response)
+        said, update = self._said(response)
         if update is not None and update is not state:
             state.update(update)
-        over = await settle(self.is_completed([*messages, *said], state))
-        stop = StopReason(self.stop_reason([*messages, *said], state)) if over else None
+        whole = [*messages, *said]
+        over = self.is_completed(whole, state)
+        if type(over) not in PLAIN:
+            over = await settle(over)
+        stop = StopReason(self.stop_reason(whole, state)) if over else None
         return Reply(messages=said, rewards=rewards, stop=stop)
 
     def _said(self, response: Any) -> tuple[list[Message], Mapping[str, Any] | None]:
         update: Mapping[str, Any] | None = None
+        if type(response) is str:
+            return [{"role": "user", "content": response}], None
         if isinstance(response, tuple):
             if len(response) != 2 or not isinstance(response[1], Mapping | None):
                 raise self._bad_response(response)

@@ -15,7 +15,7 @@ import copy
 import math
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import gymnasium as gym
@@ -25,6 +25,7 @@ from gymnasium.error import ResetNeeded
 from textgym import seeding
 from textgym.envs.transcript import cut, prompt_text, transcript
 from textgym.errors import ConfigError, EnvError
+from textgym.first_draws import foreseen
 from textgym.hooks import adrive, drive, settle
 from textgym.spaces import Unicode
 from textgym.types import TERMINAL, Message, StopReason, Transition
@@ -165,6 +166,8 @@ class TextEnv(gym.Env[str, str]):
         self._ended: _Episode | None = None
         self._order_seed: int | None = None
         self._position = 0
+        self._unseeded: int | None = None
+        """Seed of a generator whose first number is known and which nobody has asked for yet."""
 
     # What a subclass says of its task.
 
@@ -335,6 +338,29 @@ class TextEnv(gym.Env[str, str]):
         """Wait in a coroutine for what ``close()`` would wait for; call ``close()`` after it."""
 
     @property
+    def np_random(self) -> np.random.Generator:
+        """The generator that ``reset`` seeds; it has given one number an episode."""
+        self._seed_now()
+        return gym.Env.np_random.fget(self)  # type: ignore[attr-defined, no-any-return]
+
+    @np_random.setter
+    def np_random(self, value: np.random.Generator) -> None:
+        self._unseeded = None
+        gym.Env.np_random.fset(self, value)  # type: ignore[attr-defined]
+
+    @property
+    def np_random_seed(self) -> int:
+        """The seed of ``np_random``; -1 if somebody has set the generator."""
+        self._seed_now()
+        return gym.Env.np_random_seed.fget(self)  # type: ignore[attr-defined, no-any-return]
+
+    def _seed_now(self) -> None:
+        if self._unseeded is not None:
+            seed, self._unseeded = self._unseeded, None
+            gym.Env.reset(self, seed=seed)
+            gym.Env.np_random.fget(self).bit_generator.random_raw()  # type: ignore[attr-defined]
+
+    @property
     def messages(self) -> list[Message]:
         """The conversation of the present or last episode. A live view for hooks: do not change it."""
         episode = self._episode or self._ended
@@ -368,14 +394,20 @@ class TextEnv(gym.Env[str, str]):
 
     def _setting(self, seed: int | None, options: dict[str, Any]) -> Setting:
         """Leave the present episode and draw the one number that the next one is made from."""
-        unknown = set(options) - self.reset_options
-        if unknown:
+        if options and (unknown := options.keys() - self.reset_options):
             raise ConfigError(
                 f"reset option {', '.join(map(repr, sorted(unknown)))} is unknown to "
                 f"{type(self).__name__}: it understands {', '.join(sorted(self.reset_options)) or 'none'}"
             )
-        gym.Env.reset(self, seed=seed)
-        episode_seed = self.np_random.bit_generator.random_raw() >> (64 - seeding.SEED_BITS)
+        first = None if seed is None else foreseen(seed)
+        if first is None:
+            if seed is not None:
+                self._unseeded = None
+                gym.Env.reset(self, seed=seed)
+            first = self.np_random.bit_generator.random_raw()
+        else:
+            self._unseeded = seed
+        episode_seed = first >> (64 - seeding.SEED_BITS)
         if seed is not None or self._order_seed is None:
             self._order_seed, self._position = episode_seed, 0
         else:
@@ -390,7 +422,7 @@ class TextEnv(gym.Env[str, str]):
         messages = opening.messages
         observation = cut(prompt_text(messages), self.observation_space.max_length)
         info: dict[str, Any] = {
-            "messages": [dict(message) for message in messages],
+            "messages": [{**message} for message in messages],
             "example_id": opening.example_id,
         }
         if self.message_type == "completion":
@@ -406,14 +438,15 @@ class TextEnv(gym.Env[str, str]):
         self._episode = self._ended = None
         opening: Opening = await settle(self.begin(setting))
         messages = self._bounded(opening.messages)
-        self._episode = _Episode(opening.example_id, list(messages))
-        return replace(opening, messages=tuple(messages))
+        self._episode = _Episode(opening.example_id, messages, [])
+        return Opening(example_id=opening.example_id, messages=tuple(messages), tools=opening.tools)
 
     async def _step(self, action: str) -> Transition:
-        episode = self._running()
-        if not isinstance(action, str):
-            raise TypeError(f"action is {type(action).__name__} {action!r:.60}: it must be a str")
-        action = str(action)  # numpy's str would travel into records
+        episode = self._episode or self._running()
+        if type(action) is not str:
+            if not isinstance(action, str):
+                raise TypeError(f"action is {type(action).__name__} {action!r:.60}: it must be a str")
+            action = str(action)  # numpy's str would travel into records
         if len(action) > self.action_space.max_length:
             return self._forfeit(episode, action)
         said = self.assistant_message(action, len(episode.answers))
@@ -444,9 +477,9 @@ class TextEnv(gym.Env[str, str]):
             raise
 
     async def _close(self, reply: Reply, episode: _Episode) -> Transition:
-        messages = self._bounded(reply.messages)
-        episode.messages.extend(messages)
-        rewards, metrics = dict(reply.rewards), dict(reply.metrics)
+        messages = self._bounded(reply.messages) if reply.messages else []
+        episode.messages += messages
+        rewards, metrics = {**reply.rewards}, {**reply.metrics}
         extra: Mapping[str, Any] = {}
         if reply.stop is not None:
             ending: Ending = await settle(self.finish(reply.stop))
@@ -465,19 +498,20 @@ class TextEnv(gym.Env[str, str]):
         stop: StopReason | None,
         extra: Mapping[str, Any],
     ) -> Transition:
-        reward = float(sum(rewards.values()))
+        reward = float(sum(rewards.values())) if rewards else 0.0
         if not math.isfinite(reward):
             raise EnvError(
                 f"{type(self).__name__} gave the reward {reward} in turn {len(episode.answers)} "
                 f"({dict(rewards)}): rewards must be finite"
             )
         episode.total += reward
-        observation = "\n\n".join(str(message.get("content") or "") for message in messages)
-        observation = cut(observation, self.observation_space.max_length)
+        observation = "\n\n".join([str(message.get("content") or "") for message in messages])
+        if len(observation) > self.observation_space.max_length:
+            observation = cut(observation, self.observation_space.max_length)
         info: dict[str, Any] = {
-            "messages": [dict(message) for message in messages],
+            "messages": [{**message} for message in messages],
             "example_id": episode.example_id,
-            "rewards": {name: float(value) for name, value in rewards.items()},
+            "rewards": {name: float(value) for name, value in rewards.items()} if rewards else {},
         }
         if metrics:
             info["metrics"] = {name: float(value) for name, value in metrics.items()}
@@ -489,7 +523,7 @@ class TextEnv(gym.Env[str, str]):
             self._end()
         if self.render_mode == "human":
             self._show()
-        terminated = stop in TERMINAL
+        terminated = stop is not None and stop in TERMINAL
         return observation, reward, terminated, stop is not None and not terminated, info
 
     def _forfeit(self, episode: _Episode, action: str) -> Transition:
@@ -513,7 +547,7 @@ class TextEnv(gym.Env[str, str]):
         return [
             {**message, "content": cut(content, limit)}
             if isinstance(content := message.get("content"), str) and len(content) > limit
-            else dict(message)
+            else {**message}
             for message in messages
         ]
 

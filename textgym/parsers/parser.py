@@ -125,12 +125,16 @@ class Parser:
             ConfigError: ``completion`` is neither text nor messages.
         """
         for text in reversed(assistant_texts(completion)):
-            answer = self.answer_of(self.parse(text))
+            answer = self._answer_in(text)
             if answer is not None:
                 answer = self.extract(answer)
             if answer is not None:
                 return answer
         return None
+
+    def _answer_in(self, text: str) -> str | None:
+        """The answer of one text before ``extract_fn``."""
+        return self.answer_of(self.parse(text))
 
     def extract(self, answer: str) -> str | None:
         """What ``extract_fn`` makes of an answer; the answer itself where there is none."""

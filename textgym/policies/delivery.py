@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NoReturn
 
@@ -74,13 +75,14 @@ class Delivery:
         await self.transport.aclose()
 
     async def deliver(
-        self, route: str, body: bytes, *, group: str = "", max_tokens: int | None = None
+        self, route: str, body: Callable[[], bytes], *, group: str = "", max_tokens: int | None = None
     ) -> Completion:
         """Send one request until it is answered, refused for good, or patience has run out.
 
         Args:
             route: Path below the base URL.
-            body: The JSON document.
+            body: Writes the JSON document, once the request has its turn: while thousands wait for theirs, the
+                documents would be most of what they hold.
             group: Key of the group whose requests stay on one server, or "".
             max_tokens: What the request asks for; tells a wrong setting from a long prompt.
 
@@ -93,14 +95,16 @@ class Delivery:
             ProviderRejected: The request is refused for good.
             MalformedResponse: The reply has the wrong shape.
         """
-        history = _History(self._loop.time())
+        history, data = _History(self._loop.time()), None
         try:
             with Deadline(self._deadlines) as deadline:
                 while True:
                     server = await self.fleet.enter(group, history.last_server)
                     history.begin(server)
                     try:
-                        return await self._attempt(server, route, body, max_tokens)
+                        if data is None:
+                            data = body()
+                        return await self._attempt(server, route, data, max_tokens)
                     except (ProviderFailed, ProviderUnreachable) as error:
                         history.last = error
                         if history.attempts > self._terms.max_retries or (

@@ -18,6 +18,7 @@ import math
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any, Literal, Self
 
 from textgym.errors import (
@@ -251,13 +252,17 @@ class OpenAIPolicy:
         extra: Mapping[str, Any] | None = None,
     ) -> Completion:
         extra = self.extra_body if extra is None else extra
-        body = request_body(request, model=self.model, form=form, dialect=dialect, extra=extra)
         return await delivery.deliver(
             dialect.route,
-            encode_body(body),
+            partial(self._body, form, dialect, request, extra),
             group=request.group,
             max_tokens=request.sampling.max_tokens,
         )
+
+    def _body(
+        self, form: Form, dialect: Dialect, request: CompletionRequest, extra: Mapping[str, Any]
+    ) -> bytes:
+        return encode_body(request_body(request, model=self.model, form=form, dialect=dialect, extra=extra))
 
     @property
     def capture_level(self) -> CaptureLevel | None:

@@ -109,12 +109,12 @@ class RewardFunction:
             ConfigError: It asks for something that this episode does not have.
             RewardError: It raised.
         """
-        missing = [name for name in self.required if name not in available]
-        if missing:
-            raise ConfigError(
-                f"reward function {self.name!r} asks for {', '.join(missing)}; there is "
-                f"{', '.join(sorted(available))}"
-            )
+        for required in self.required:
+            if required not in available:
+                missing = ", ".join(name for name in self.required if name not in available)
+                raise ConfigError(
+                    f"reward function {self.name!r} asks for {missing}; there is {', '.join(sorted(available))}"
+                )
         try:
             if self.takes_all:
                 return self.function(**available)

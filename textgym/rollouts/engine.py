@@ -1,46 +1,37 @@
-"""The rollout engine: many episodes at once, groups as they finish, nothing waits for a slow neighbour.
+"""The rollout engine: a plan is played, what finishes is recorded, groups are handed out as they complete.
 
-Invariant: ``max_concurrency`` workers, each with an environment of its own, take episodes one after another
-from one list. So at most that many episodes (and requests) are alive, whatever the size of the run; members
-of a group begin together; and a group is handed out the moment its last member ends. Finished episodes are
-recorded before anything can stop the run. The engine schedules; one episode is played by ``episode.py``.
+Invariant: finished episodes are recorded before anything can stop the run, and here alone, wherever they were
+played: ``slots.py`` plays them on the running loop, ``processes.py`` in other processes. A group is handed out
+the moment it is complete; nothing waits for a slow neighbour.
 """
 
 from __future__ import annotations
 
 import asyncio
-import concurrent.futures
-import contextlib
-import logging
 import time
-from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
 from textgym.errors import AuthenticationFailed, ConfigError, RunAborted
 from textgym.hooks import drive, settle
 from textgym.policies.policy import PolicyLike, as_policy
-from textgym.rollouts.episode import EpisodeTask, run_episode
-from textgym.rollouts.grouping import Grouping
 from textgym.rollouts.limits import Limits
 from textgym.rollouts.loops import Interrupt, run_in_thread, run_on_own_loop
 from textgym.rollouts.plan import EnvLike, Plan
 from textgym.rollouts.run import Group, Run
-from textgym.rollouts.stepping import is_blocking, threads
+from textgym.rollouts.scheduling import Scheduling
+from textgym.rollouts.shares import Player, Report
+from textgym.rollouts.slots import Slots
 from textgym.rollouts.store import RunDirectory
-from textgym.rollouts.trajectory import Boundary, Trajectory
+from textgym.rollouts.trajectory import Trajectory
 from textgym.types import Sampling
 
 __all__ = ["Rollout", "arollout", "rollout"]
 
-log = logging.getLogger(__name__)
-
 ALIKE = 8
 """If so many episodes (and two groups) that were begun first have all failed alike, and nothing else has
 succeeded, the run stops: it would only repeat one failure."""
-PAUSE = 16
-"""After this many episodes the event loop gets a turn, even if no episode has waited for anything."""
 
 
 def rollout(
@@ -60,10 +51,16 @@ def rollout(
     resume: bool = False,
     on_error: str = "record",
     on_result: Callable[[Trajectory], Any] | None = None,
+    scheduling: Scheduling | None = None,
+    workers: int = 1,
 ) -> Run:
     """Play episodes and return them all.
 
     Works with and without a running event loop (in a notebook it uses a thread of its own).
+
+    Episodes begin group after group, members together, as slots become free, and end in any order: a slow
+    episode holds back nobody but its own group. ``scheduling`` says what is begun beyond that. A hook or policy
+    that blocks the event loop is named by a warning.
 
     Args:
         env: Id, spec, environment or a function that makes one.
@@ -84,6 +81,14 @@ def rollout(
         resume: Go on with ``out``: play only what it still owes.
         on_error: ``"record"`` keeps a failed episode as a trajectory with ``error``; ``"raise"`` stops.
         on_result: Called with every finished trajectory, in completion order.
+        scheduling: Second attempts for failed members, and over-sampling with an early stop, which favours short
+            completions; see ``Scheduling``.
+        workers: Processes to play in. Whole groups go to one of them, each plays its share of ``max_concurrency``,
+            and the results come back here, in completion order. The environment (by id, spec or a function of a
+            module) and the policy have to be picklable, each process has a policy of its own, and a script needs
+            ``if __name__ == "__main__":`` around its call. A process that dies is replaced, and what it had not
+            finished is played again. The trajectories are those of one process but for order and times, provided
+            that the policy keeps nothing from one request to the next.
 
     Returns:
         The run, ordered by group and member.
@@ -101,6 +106,75 @@ def rollout(
         >>> len(run), run.summary().reward
         (4, 1.0)
     """
+    return Rollout(
+        env,
+        policy,
+        num_examples=num_examples,
+        group_size=group_size,
+        env_kwargs=env_kwargs,
+        seed=seed,
+        options=options,
+        max_concurrency=max_concurrency,
+        sampling=sampling,
+        limits=limits,
+        tokenizer=tokenizer,
+        out=out,
+        resume=resume,
+        on_error=on_error,
+        on_result=on_result,
+        scheduling=scheduling,
+        workers=workers,
+    ).run()
+
+
+async def arollout(
+    env: EnvLike,
+    policy: PolicyLike,
+    *,
+    num_examples: int | None = None,
+    group_size: int = 1,
+    env_kwargs: Mapping[str, Any] | None = None,
+    seed: int | Sequence[int] = 0,
+    options: Mapping[str, Any] | None = None,
+    max_concurrency: int = 256,
+    sampling: Sampling | None = None,
+    limits: Limits | None = None,
+    tokenizer: Any = None,
+    out: Any = None,
+    resume: bool = False,
+    on_error: str = "record",
+    on_result: Callable[[Trajectory], Any] | None = None,
+    scheduling: Scheduling | None = None,
+    workers: int = 1,
+) -> AsyncIterator[Group]:
+    """Play episodes on the running loop and yield every group the moment it is complete.
+
+    Args:
+        env: As for ``rollout``, like everything that is not named here.
+        policy: It stays open: call its ``aclose`` when it has one.
+        num_examples: Task instances.
+        group_size: Samples of each.
+        env_kwargs: Arguments of the environment.
+        seed: Seed of the run, or one a group.
+        options: ``reset`` options.
+        max_concurrency: Most episodes at a time.
+        sampling: How to sample.
+        limits: Outside limits.
+        tokenizer: Renders the prompts here.
+        out: A run directory.
+        resume: Go on with it.
+        on_error: ``"record"`` or ``"raise"``.
+        on_result: Called with every trajectory.
+        scheduling: What is begun beyond the plan.
+        workers: Processes to play in.
+
+    Yields:
+        Groups in completion order. To leave early, use ``contextlib.aclosing``: closing the iterator cancels
+        what is still running and lets go of the run directory.
+
+    Raises:
+        ConfigError: As for ``rollout``, like all other errors.
+    """
     work = Rollout(
         env,
         policy,
@@ -117,26 +191,9 @@ def rollout(
         resume=resume,
         on_error=on_error,
         on_result=on_result,
+        scheduling=scheduling,
+        workers=workers,
     )
-    return work.run()
-
-
-async def arollout(env: EnvLike, policy: PolicyLike, **arguments: Any) -> AsyncIterator[Group]:
-    """Play episodes on the running loop and yield every group the moment it is complete.
-
-    Args:
-        env: As for ``rollout``.
-        policy: As for ``rollout``. It stays open: call its ``aclose`` when it has one.
-        **arguments: As for ``rollout``.
-
-    Yields:
-        Groups in completion order. To leave early, use ``contextlib.aclosing``: closing the iterator cancels
-        what is still running and lets go of the run directory.
-
-    Raises:
-        ConfigError: As for ``rollout``, like all other errors.
-    """
-    work = Rollout(env, policy, **arguments)
     ready: asyncio.Queue[Group | None] = asyncio.Queue()
     player = asyncio.create_task(work.play(ready.put_nowait))
     player.add_done_callback(lambda _: ready.put_nowait(None))
@@ -150,7 +207,19 @@ async def arollout(env: EnvLike, policy: PolicyLike, **arguments: Any) -> AsyncI
 
 
 class Rollout:
-    """One rollout: a plan, its workers and what has finished so far. Arguments as for ``rollout``.
+    """One rollout: a plan, whoever plays it, and what has finished so far.
+
+    Args:
+        env: As for ``rollout``, like all arguments.
+        policy: Who plays.
+        max_concurrency: Most episodes at a time.
+        out: A run directory.
+        resume: Go on with it.
+        on_error: ``"record"`` or ``"raise"``.
+        on_result: Called with every trajectory.
+        workers: Processes to play in.
+        tokenizer: Renders the prompts here.
+        **work: Everything that decides the episodes.
 
     Attributes:
         plan: What there is to do.
@@ -163,58 +232,48 @@ class Rollout:
         env: EnvLike,
         policy: PolicyLike,
         *,
-        num_examples: int | None = None,
-        group_size: int = 1,
-        env_kwargs: Mapping[str, Any] | None = None,
-        seed: int | Sequence[int] = 0,
-        options: Mapping[str, Any] | None = None,
         max_concurrency: int = 256,
-        sampling: Sampling | None = None,
-        limits: Limits | None = None,
-        tokenizer: Any = None,
         out: Any = None,
         resume: bool = False,
         on_error: str = "record",
         on_result: Callable[[Trajectory], Any] | None = None,
+        workers: int = 1,
+        tokenizer: Any = None,
+        **work: Any,
     ) -> None:
-        if isinstance(max_concurrency, bool) or not isinstance(max_concurrency, int):
-            raise ConfigError(f"max_concurrency is {max_concurrency!r}: it must be a whole number")
-        if max_concurrency < 1:
-            raise ConfigError(f"max_concurrency is {max_concurrency}: it must be at least 1")
+        _check_count("max_concurrency", max_concurrency)
+        _check_count("workers", workers)
         if on_error not in ("record", "raise"):
             raise ConfigError(f"on_error is {on_error!r}: it must be 'record' or 'raise'")
         if resume and out is None:
             raise ConfigError("resume needs the run directory: give out=… (--out on the command line)")
         self.policy = as_policy(policy)
-        self.plan = Plan.resolve(
-            env,
-            self.policy,
-            num_examples=num_examples,
-            group_size=group_size,
-            env_kwargs=env_kwargs,
-            seed=seed,
-            options=options,
-            sampling=sampling if sampling is not None else Sampling(),
-            limits=limits if limits is not None else Limits(),
-            tokenizer=tokenizer,
-        )
+        self.plan = Plan.resolve(env, self.policy, tokenizer=tokenizer, **_completed(work))
         self.max_concurrency = max_concurrency
+        self.workers = workers
+        self._player = self.choose_player(env, tokenizer)
         self._out, self._resume = out, resume
         self._raise = on_error == "raise"
         self._on_result = on_result
         self._finished: list[Trajectory] = []
-        judge = self.plan.source.prototype.unwrapped
-        compares = bool(getattr(judge, "compares_members", False))
-        self._groups = Grouping(group_size, judge if compares else None)
+        self._members: dict[int, list[Trajectory]] = {}
+        self._left_out: dict[str, int] = {}
+        self._whole_groups = 0
         self._on_group: Callable[[Group], None] | None = None
         self._directory: RunDirectory | None = None
         self._began = time.monotonic()
         self._seconds: float | None = None
-        self._since_pause = 0
-        self._stopped = False
         self._succeeded = False
         self._failures: dict[tuple[int, int], tuple[str, str, int | None]] = {}
         self.interrupt = Interrupt()
+
+    def choose_player(self, env: EnvLike, tokenizer: Any) -> Player:
+        """Whoever plays the plan; called once, when all else is known. Override it to play elsewhere."""
+        if self.workers == 1:
+            return Slots(self.plan, self.policy, self.max_concurrency)
+        from textgym.rollouts.processes import Processes
+
+        return Processes(self.plan, env, self.policy, tokenizer, self.max_concurrency, self.workers)
 
     def run(self) -> Run:
         """Play everything and return it. Raises as ``rollout`` does."""
@@ -243,7 +302,7 @@ class Rollout:
     def partial(self) -> Run:
         """What has finished so far; complete once ``run`` has returned."""
         seconds = time.monotonic() - self._began if self._seconds is None else self._seconds
-        return Run(list(self._finished), self._config, seconds)
+        return Run(list(self._finished), self._config, seconds, dict(self._left_out))
 
     async def play(self, on_group: Callable[[Group], None] | None = None) -> None:
         """Play everything on the running loop. Raises as ``rollout`` does.
@@ -254,14 +313,17 @@ class Rollout:
         self._on_group = on_group
         self._began = time.monotonic()
         try:
-            tasks = self._owed()  # opens the run directory: before the first paid call
+            done = self._restore()  # opens the run directory: before the first paid call
             preflight = getattr(self.policy, "preflight", None)
             if preflight is not None:
                 await preflight()
-            with self._own_threads():
-                await self._work(tasks)
+            if not self._enough():
+                await self._player.play(self.plan.shares(done), self._receive)
         except AuthenticationFailed as error:
             raise RunAborted(str(error), run=self.partial()) from error
+        except RunAborted as error:
+            error.run = error.run or self.partial()
+            raise
         except ConfigError as error:
             error.run = self.partial()  # type: ignore[attr-defined]
             raise
@@ -270,102 +332,48 @@ class Rollout:
             directory, self._directory = self._directory, None
             if directory is not None:
                 with directory:
-                    self._seconds = directory.finish(self._seconds)
+                    self._seconds = directory.finish(self._seconds, self._left_out)
 
-    @contextlib.contextmanager
-    def _own_threads(self) -> Iterator[None]:
-        """Threads for environments that block, as many as episodes may run at a time."""
-        if not is_blocking(self.plan.source.prototype):
-            yield
-            return
-        workers = min(self.max_concurrency, self.plan.num_episodes, 256)
-        with threads(concurrent.futures.ThreadPoolExecutor(workers, "textgym-env")):
-            yield
-
-    def _owed(self) -> Iterator[EpisodeTask]:
-        tasks = self.plan.tasks()
+    def _restore(self) -> dict[int, set[int]]:
+        """Open the run directory; returns the members that an earlier session has finished, by group."""
         if self._out is None:
-            return tasks
+            return {}
         begin = RunDirectory.resume if self._resume else RunDirectory.create
         directory = self._directory = begin(self._out, self._config)
-        if not directory.done:
-            return tasks
-        done = {(t.group_id, t.sample): t for t in directory.done.values()}
-        if self._groups.compares:  # a group is compared whole or not at all
-            counts = Counter(group for group, _ in done)
-            done = {key: t for key, t in done.items() if counts[key[0]] == self.plan.group_size}
-        self._finished.extend(done.values())
-        for group in self._groups.restore(done.values()):
-            if self._on_group is not None:
-                self._on_group(group)
-        return (task for task in list(tasks) if (task.group_id, task.sample) not in done)
+        self._left_out.update(directory.left_out)
+        done: dict[int, list[Trajectory]] = {}
+        for trajectory in directory.done.values():
+            done.setdefault(trajectory.group_id, []).append(trajectory)
+        if self.plan.compares or self.plan.scheduling.extra_groups:  # a group counts whole or not at all
+            done = {number: group for number, group in done.items() if len(group) >= self.plan.group_size}
+        for number, group in done.items():
+            self._finished.extend(group)
+            self._members[number] = group
+            if len(group) >= self.plan.group_size:
+                self._hand_out(number)
+        return {number: {t.sample for t in group} for number, group in done.items()}
 
-    async def _work(self, tasks: Iterator[EpisodeTask]) -> None:
-        count = min(self.max_concurrency, self.plan.num_episodes)
-        workers = [asyncio.ensure_future(self._worker(tasks)) for _ in range(count)]
-        try:
-            done, _ = await asyncio.wait(workers, return_when=asyncio.FIRST_EXCEPTION)
-            for worker in done:
-                worker.result()
-        finally:
-            for worker in workers:
-                worker.cancel()
-            await asyncio.gather(*workers, return_exceptions=True)
-
-    async def _worker(self, tasks: Iterator[EpisodeTask]) -> None:
-        plan, env = self.plan, None
-        try:
-            for task in tasks:
-                if self._stopped:
-                    return
-                if env is None:
-                    env = self._take()
-                trajectory = await run_episode(
-                    env, self.policy, task, plan.sampling, plan.limits, plan.template
-                )
-                await self._finish(trajectory, env)
-                failed = trajectory.error
-                if failed is not None and failed.boundary is not Boundary.POLICY:
-                    await _close(env)  # whatever broke may have left it half-way: start over with a new one
-                    env = None
-                self._since_pause += 1
-                if self._since_pause >= PAUSE:  # a policy that never waits must not shut out everybody else
-                    self._since_pause = 0
-                    await asyncio.sleep(0)
-        except asyncio.CancelledError:
-            if env is not None and is_blocking(env):
-                env = None  # its thread may still be inside a step: nobody may close it now
-            raise
-        finally:
-            if env is not None:
-                await _close(env)
-
-    def _take(self) -> Any:
-        try:
-            env = self.plan.source.take()
-        except Exception as error:
-            self._stopped = True
-            raise RunAborted(
-                f"another {self.plan.source.name} could not be made: {type(error).__name__}: {error}",
-                run=self.partial(),
-            ) from error
-        if hasattr(env.unwrapped, "in_group"):
-            env.unwrapped.in_group = True
-        return env
-
-    async def _finish(self, trajectory: Trajectory, env: Any) -> None:
-        groups, member = self._groups, None
-        if not groups.compares:
+    def _receive(self, report: Report) -> bool:
+        """Record what has finished; False when the run has what it needs."""
+        for name, count in (("cancelled", report.cancelled), ("retried", report.retried)):
+            if count:
+                self._left_out[name] = self._left_out.get(name, 0) + count
+        for trajectory in report.trajectories:
+            self._members.setdefault(report.group_id, []).append(trajectory)
             self._record(trajectory)
-        elif trajectory.error is None:
-            member = env.unwrapped.group_member()
-        if groups.add(trajectory, member):
-            group = await groups.close(trajectory.group_id)
-            if groups.compares:
-                for compared in group:
-                    self._record(compared)
-            if self._on_group is not None:
-                self._on_group(group)
+        if report.closed:
+            self._hand_out(report.group_id)
+        return not self._enough()
+
+    def _hand_out(self, number: int) -> None:
+        members = sorted(self._members.pop(number), key=lambda trajectory: trajectory.sample)
+        self._whole_groups += sum(t.error is None for t in members) >= self.plan.group_size
+        if self._on_group is not None:
+            self._on_group(Group(number, tuple(members)))
+
+    def _enough(self) -> bool:
+        """Whether groups beyond the plan are needed no longer."""
+        return bool(self.plan.scheduling.extra_groups) and self._whole_groups >= self.plan.num_groups
 
     def _record(self, trajectory: Trajectory) -> None:
         if self._directory is not None:
@@ -376,7 +384,6 @@ class Rollout:
         if trajectory.error is None:
             self._succeeded = True
         elif self._raise:
-            self._stopped = True
             raise RunAborted(str(trajectory.error), run=self.partial())
         elif not self._succeeded:
             self._stop_if_all_fail_alike(trajectory)
@@ -390,29 +397,38 @@ class Rollout:
         assert error is not None
         place = (trajectory.group_id, trajectory.sample)
         self._failures[place] = (error.boundary, error.type, error.status)
-        size = self.plan.group_size
+        size = self.plan.members_begun
         probes = max(ALIKE, 2 * size)
-        first = [divmod(number, size) for number in range(min(probes, self.plan.num_episodes))]
-        if len(self._finished) == self.plan.num_episodes or len(first) < probes:
+        first = [divmod(number, size) for number in range(min(probes, self.plan.num_begun))]
+        if len(self._finished) >= self.plan.num_episodes or len(first) < probes:
             return
         if not all(place in self._failures for place in first):
             return
         if len({self._failures[place] for place in first}) == 1:
-            self._stopped = True
             raise RunAborted(
                 f"the first {probes} episodes all failed alike, so the run stopped: {error}",
                 run=self.partial(),
             )
 
 
-async def _close(env: Any) -> None:
-    """Close an environment without holding up the others while its sessions end."""
-    try:
-        aclose = getattr(env.unwrapped, "aclose", None)
-        try:
-            if aclose is not None:
-                await aclose()
-        finally:
-            env.close()
-    except Exception:
-        log.warning("closing %s failed", env, exc_info=True)
+def _completed(work: dict[str, Any]) -> dict[str, Any]:
+    """What decides the episodes, with defaults for what was not given."""
+    given = {name: value for name, value in work.items() if value is not None}
+    return {
+        "num_examples": None,
+        "group_size": 1,
+        "env_kwargs": None,
+        "seed": 0,
+        "options": None,
+        "sampling": Sampling(),
+        "limits": Limits(),
+        "scheduling": Scheduling(),
+        **given,
+    }
+
+
+def _check_count(name: str, value: Any) -> None:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise ConfigError(f"{name} is {value!r}: it must be a whole number")
+    if value < 1:
+        raise ConfigError(f"{name} is {value}: it must be at least 1")

@@ -29,23 +29,23 @@ from textgym.errors import (
 from textgym.jsontext import dumps
 from textgym.policies.policy import Policy, as_completion
 from textgym.rollouts.limits import Limits, Spent
-from textgym.rollouts.stepping import areset, astep, atruncate
+from textgym.rollouts.stepping import Stepper, atruncate
 from textgym.rollouts.token_prompts import TokenPrompts
 from textgym.rollouts.trajectory import Boundary, Failure, Step, Trajectory
 from textgym.tokens import ChatTemplate, TokenStream
 from textgym.types import Completion, CompletionRequest, Message, Sampling, StopReason
 
-__all__ = ["EpisodeTask", "action_text", "judged", "run_episode"]
+__all__ = ["ASKS_POLICY", "EpisodeTask", "action_text", "judged", "run_episode"]
 
 _LEAST_SECONDS = 0.001
-_REASONS = frozenset(StopReason)
+_REASONS = {reason.value: reason for reason in StopReason}
 SAMPLING_SEED_BITS = 31
 """Sampling seeds are below 2**31, which every server accepts."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class EpisodeTask:
-    """Which episode to run."""
+    """Which episode to run; not frozen, because making a frozen one takes three times as long."""
 
     env_id: str
     """What the record says of the environment."""
@@ -68,7 +68,7 @@ class EpisodeTask:
 
 
 async def run_episode(
-    env: gym.Env[Any, Any],
+    env: gym.Env[Any, Any] | Stepper,
     policy: Policy,
     task: EpisodeTask,
     sampling: Sampling,
@@ -78,7 +78,7 @@ async def run_episode(
     """Run one episode to its end.
 
     Args:
-        env: The environment; nobody else steps it meanwhile.
+        env: The environment, or its stepper; nobody else steps it meanwhile.
         policy: Who plays.
         task: Which episode.
         sampling: How to sample.
@@ -92,7 +92,8 @@ async def run_episode(
         AuthenticationFailed: The model server refuses the key.
         ConfigError: Something is configured wrongly, which every episode would meet.
     """
-    episode = _Episode(env, policy, task, sampling, limits, template)
+    stepper = env if isinstance(env, Stepper) else Stepper(env)
+    episode = _Episode(stepper, policy, task, sampling, limits, template)
     try:
         await episode.play()
         return episode.record()
@@ -124,7 +125,7 @@ def action_text(completion: Completion) -> str:
 class _Episode:
     """The moving parts of one episode."""
 
-    env: gym.Env[Any, Any]
+    stepper: Stepper
     policy: Policy
     task: EpisodeTask
     sampling: Sampling
@@ -152,9 +153,10 @@ class _Episode:
     reasoning: dict[int, str] = field(default_factory=dict)
 
     async def play(self) -> None:
-        task = self.task
-        beginning = areset(self.env, seed=task.seed, options=task.options)
-        begun = await (beginning if self.limits.seconds is None else self._in_time("reset", beginning))
+        task, limits, spent = self.task, self.limits, self.spent
+        bounded = limits.seconds is not None
+        beginning = self.stepper.reset(seed=task.seed, options=task.options)
+        begun = await (self._in_time("reset", beginning) if bounded else beginning)
         observation, info = self._parts("reset", begun, "(observation, info)", 2)
         self.example_id = str(info.get("example_id", ""))
         self.tools = info.get("tools")
@@ -162,8 +164,8 @@ class _Episode:
         if self.template is not None:
             self._begin_tokens(self.template)
         while True:
-            self.spent.seconds = time.monotonic() - self.started
-            reason = self.limits.reached(self.spent)
+            spent.seconds = time.monotonic() - self.started
+            reason = limits.reached(spent)
             if reason is None:
                 reason = await self._turn(observation if isinstance(observation, str) else "")
             if reason is not None:
@@ -171,8 +173,8 @@ class _Episode:
                 return
             step = self.steps[-1]
             self.boundary = Boundary.ENV
-            taken = astep(self.env, step.action)
-            transition = await (taken if self.limits.seconds is None else self._in_time("step", taken))
+            taken = self.stepper.step(step.action)
+            transition = await (self._in_time("step", taken) if bounded else taken)
             observation, info = self._take(step, transition)
             if step.terminated or step.truncated:
                 self._end(step, info)
@@ -216,8 +218,11 @@ class _Episode:
             self.prompt = (self.prompt or "") + prompt
 
     def _checked(self, messages: Any) -> Sequence[Message]:
-        if isinstance(messages, list | tuple) and all(isinstance(message, dict) for message in messages):
-            return messages
+        good = isinstance(messages, list | tuple)
+        for message in messages if good else ():
+            good = good and isinstance(message, dict)
+        if good:
+            return messages  # type: ignore[no-any-return]
         raise EnvError(
             f"info['messages'] of {self.task.env_id} is {messages!r:.80}: it must be a list of message dicts"
         )
@@ -265,12 +270,14 @@ class _Episode:
             group=task.group_key,
             sample=task.sample,
             turn=turn,
-            env=self.env,
+            env=self.stepper.env,
         )
 
     def _left(self) -> int | None:
         """Most tokens that the next answer may have by the caller's limits, or None."""
         left, room = self.limits.completion_tokens, self.limits.context_tokens
+        if left is None and room is None:
+            return None
         if left is not None:
             left -= self.spent.completion_tokens
         if room is not None and self.asked_ids is not None:
@@ -379,7 +386,7 @@ class _Episode:
 
     async def _truncate(self, reason: StopReason) -> None:
         self.boundary = Boundary.ENV
-        transition = await atruncate(self.env, reason)
+        transition = await atruncate(self.stepper.env, reason)
         step = self.steps[-1] if self.steps else None
         info: dict[str, Any] = {}
         if transition is not None:
@@ -393,11 +400,12 @@ class _Episode:
 
     def _end(self, step: Step, info: dict[str, Any]) -> None:
         given = info.get("stop_reason")
-        if given in _REASONS:
-            self.stop_reason = StopReason(given)
-        else:  # none, or a word of an environment that is not textgym's
-            self.stop_reason = StopReason.COMPLETED if step.terminated else StopReason.ENV_TRUNCATED
-        self.messages.extend(self._checked(info.get("messages") or ()))
+        reason = _REASONS.get(given) if isinstance(given, str) else None
+        if reason is None:  # none, or a word of an environment that is not textgym's
+            reason = StopReason.COMPLETED if step.terminated else StopReason.ENV_TRUNCATED
+        self.stop_reason = reason
+        if messages := info.get("messages"):
+            self.messages.extend(self._checked(messages))
         self.answer = info.get("answer")
 
     def fail(self, error: BaseException) -> None:
@@ -414,13 +422,15 @@ class _Episode:
         )
 
     def record(self) -> Trajectory:
-        task, sampled = self.task, set(self.sampled)
-        messages = [{**message, "sampled": index in sampled} for index, message in enumerate(self.messages)]
+        task = self.task
+        messages = [{**message, "sampled": False} for message in self.messages]
+        for index in self.sampled:
+            messages[index]["sampled"] = True
         for index, reasoning in self.reasoning.items():
             messages[index]["reasoning_content"] = reasoning
         reward = None
         if self.error is None:
-            reward = float(sum(step.reward for step in self.steps))
+            reward = float(sum([step.reward for step in self.steps]))
             if not self.steps:
                 reward = float(sum(self.rewards.values()))
         trajectory = Trajectory(
@@ -443,10 +453,14 @@ class _Episode:
             policy_version=self.policy_version,
             seconds=round(time.monotonic() - self.started, 6),
         )
-        judge = getattr(self.env.unwrapped, "success", None)
-        if self.error is None and callable(judge):
+        judge = self.stepper.success
+        if self.error is None and judge is not None:
             trajectory.success = judged(judge(trajectory))
         return trajectory
+
+
+ASKS_POLICY = _Episode._turn.__code__
+"""Code of the function below which the policy runs, for whoever reads stacks."""
 
 
 def judged(success: Any) -> bool | None:
@@ -455,7 +469,9 @@ def judged(success: Any) -> bool | None:
     Raises:
         EnvError: It is a coroutine: ``success`` must be a plain method.
     """
+    if success is None or type(success) is bool:
+        return success
     if asyncio.iscoroutine(success):
         success.close()
         raise EnvError("success(trajectory) is a coroutine function: it must be a plain method")
-    return None if success is None else bool(success)
+    return bool(success)

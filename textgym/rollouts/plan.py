@@ -8,7 +8,7 @@ members share seed and options.
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, TypeAlias
@@ -19,16 +19,24 @@ from gymnasium.envs.registration import EnvSpec
 
 from textgym import seeding
 from textgym.errors import ConfigError
+from textgym.first_draws import foresee
 from textgym.policies.policy import policy_name
 from textgym.rollouts.episode import EpisodeTask
 from textgym.rollouts.limits import Limits
+from textgym.rollouts.scheduling import Scheduling
+from textgym.rollouts.shares import Share
+from textgym.rollouts.stepping import is_blocking, past_watchers
 from textgym.tokens import ChatTemplate
 from textgym.types import Sampling
 
-__all__ = ["EnvLike", "EnvSource", "Plan", "group_seed"]
+__all__ = ["EnvLike", "EnvSource", "Plan", "group_seed", "plain"]
 
 EnvLike: TypeAlias = str | EnvSpec | gym.Env[Any, Any] | Callable[..., gym.Env[Any, Any]]
 """An id, a spec, an environment (copied for each worker), or a function that makes one."""
+
+
+_BLOCK = 256
+"""Groups whose seeds are prepared together."""
 
 
 def group_seed(run_seed: int, group: int) -> int:
@@ -92,16 +100,40 @@ class EnvSource:
             )
         return made
 
-    def take(self) -> gym.Env[Any, Any]:
-        """An environment of its own for one worker: the prototype, a copy of it, or a new one."""
-        if self._prototype_free:
+    def take(self, *, bare: bool = False) -> gym.Env[Any, Any]:
+        """An environment of its own for one worker: a copy of the prototype, itself, or a new one.
+
+        Args:
+            bare: Without the wrappers of ``gym.make`` that only watch, where it is stepped without them anyway.
+        """
+        prototype = (
+            past_watchers(self.prototype) if bare and not is_blocking(self.prototype) else self.prototype
+        )
+        if self._prototype_free and not self._copied_by_name:
             self._prototype_free = False
-            return self.prototype
+            return prototype
+        if self._copied_by_name or self._copied_for_rows:
+            inner = prototype.unwrapped
+            shared = (inner.spec, getattr(inner, "parser", None), getattr(inner, "dataset", None))
+            return copy.deepcopy(prototype, {id(part): part for part in shared})
+        env = self._fresh()
+        return past_watchers(env) if prototype is not self.prototype else env
+
+    @cached_property
+    def _copied_by_name(self) -> bool:
+        """Whether each environment is a copy of the prototype, which is never played: cheaper than making one."""
         inner = self.prototype.unwrapped
-        loaded = getattr(inner, "num_examples", None) is not None
-        if loaded and (inner.metadata or {}).get("forkable"):
-            return copy.deepcopy(self.prototype)  # shares the rows, which may be many
-        return self._fresh()
+        return isinstance(self._env, str | EnvSpec) and hasattr(inner, "astep") and _forkable(inner)
+
+    @cached_property
+    def _copied_for_rows(self) -> bool:
+        """Whether further environments are copies although a function makes them: it may load many rows."""
+        inner = self.prototype.unwrapped
+        return getattr(inner, "num_examples", None) is not None and _forkable(inner)
+
+
+def _forkable(env: Any) -> bool:
+    return bool((env.metadata or {}).get("forkable"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,6 +160,8 @@ class Plan:
     """What else the policy says of itself that decides what it answers."""
     template: ChatTemplate | None
     """Renders the ids that the policy is to continue; None where its server renders."""
+    scheduling: Scheduling
+    """What is played beyond the plan."""
 
     @classmethod
     def resolve(
@@ -143,6 +177,7 @@ class Plan:
         sampling: Sampling,
         limits: Limits,
         tokenizer: Any = None,
+        scheduling: Scheduling | None = None,
     ) -> Plan:
         """Check everything and fill in what follows from the environment.
 
@@ -171,6 +206,11 @@ class Plan:
             )
         if isinstance(seeds, tuple) and len(seeds) != num_examples:
             raise ConfigError(f"seed lists {len(seeds)} seeds for {num_examples} examples: give one each")
+        scheduling = scheduling if scheduling is not None else Scheduling()
+        if scheduling.extra_groups and isinstance(seeds, tuple):
+            raise ConfigError(
+                "scheduling.extra_groups makes groups beyond the list of seeds: give one run seed instead"
+            )
         template = _template(tokenizer, policy, source, limits)
         return cls(
             source=source,
@@ -183,6 +223,7 @@ class Plan:
             policy=policy_name(policy),
             asked=_asked(policy),
             template=template,
+            scheduling=scheduling,
         )
 
     @property
@@ -210,17 +251,47 @@ class Plan:
             "sampling": self.sampling.to_dict(),
             "limits": self.limits.to_dict(),
             **({"tokens": self.template.describe()} if self.template is not None else {}),
+            **({"scheduling": scheduling} if (scheduling := self.scheduling.to_dict()) else {}),
         }
-        plain: dict[str, Any] = _plain(config)
-        return plain
+        values: dict[str, Any] = plain(config)
+        return values
 
-    def tasks(self) -> Iterator[EpisodeTask]:
-        """The episodes in the order in which they begin: group after group, member after member."""
-        kwargs = _plain(self.source.kwargs)
-        for group in range(self.num_groups):
+    @property
+    def compares(self) -> bool:
+        """Whether a rubric compares the members of a group."""
+        return bool(getattr(self.source.prototype.unwrapped, "compares_members", False))
+
+    @property
+    def num_begun(self) -> int:
+        """Most episodes that may begin, those beyond the plan included."""
+        groups, members = self.num_groups + self.scheduling.extra_groups, self.members_begun
+        return groups * members
+
+    @property
+    def members_begun(self) -> int:
+        """Members that may begin in each group."""
+        return self.group_size + self.scheduling.extra_members
+
+    def shares(self, done: Mapping[int, Set[int]] | None = None) -> Iterator[Share]:
+        """The work in the order in which it begins: group after group, member after member.
+
+        Args:
+            done: Index of a group -> its members that are there already and valid.
+        """
+        done = done or {}
+        kwargs = plain(self.source.kwargs)
+        whole = range(self.members_begun)
+        groups = self.num_groups + self.scheduling.extra_groups
+        for group in range(groups):
+            if group % _BLOCK == 0 and not isinstance(self.seed, Sequence):
+                foresee([group_seed(self.seed, g) for g in range(group, min(group + _BLOCK, groups))])
+            there = done.get(group, ())
+            missing = self.group_size - len(there)
+            if missing <= 0:
+                continue
             seed, options = self._instance(group)
-            for sample in range(self.group_size):
-                yield EpisodeTask(
+            tasks = [
+                EpisodeTask(
                     env_id=self.source.name,
                     env_kwargs=kwargs,
                     seed=seed,
@@ -231,6 +302,15 @@ class Plan:
                     group_key=f"{seed}:{group}",
                     policy=self.policy,
                 )
+                for sample in whole
+                if sample not in there
+            ]
+            yield Share(group, tuple(tasks), missing)
+
+    def tasks(self) -> Iterator[EpisodeTask]:
+        """All episodes in the order in which they begin."""
+        for share in self.shares():
+            yield from share.tasks
 
     def _instance(self, group: int) -> tuple[int, dict[str, Any] | None]:
         if isinstance(self.seed, Sequence):
@@ -274,12 +354,12 @@ def _asked(policy: Any) -> dict[str, Any]:
     return described
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """JSON types; objects by their repr without an address, so that equal code has an equal configuration."""
     if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
+        return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
+        return [plain(item) for item in value]
     if value is None or isinstance(value, str | bool | int | float):
         return value
     if isinstance(value, np.generic):
@@ -309,5 +389,5 @@ def _seeds(seed: Any) -> int | tuple[int, ...]:
                 f"seed is {seed!r:.60}: it must be a whole number of at least 0, or a list of such with one "
                 "a group"
             )
-    plain = tuple(value.__index__() for value in values)
-    return plain if several else plain[0]
+    numbers = tuple(value.__index__() for value in values)
+    return numbers if several else numbers[0]

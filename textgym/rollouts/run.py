@@ -90,6 +90,8 @@ class Summary:
     """Calls in which the engine conditioned on other ids than it had been asked to continue."""
     seconds: float | None
     """Wall time of the run, if known."""
+    left_out: dict[str, int] = field(default_factory=dict)
+    """Episodes that were begun and that no figure includes, by reason."""
 
     def to_dict(self) -> dict[str, Any]:
         """The summary as JSON types; NaN becomes None."""
@@ -115,6 +117,7 @@ class Summary:
             "forks": self.forks,
             "drifts": self.drifts,
             "seconds": self.seconds,
+            "left_out": self.left_out,
         }
 
     def __str__(self) -> str:
@@ -142,6 +145,8 @@ class Summary:
             rows.append(("capture", f"{_pairs(self.capture)}; forks {self.forks}, drifts {self.drifts}"))
         if self.seconds is not None:
             rows.append(("time", f"{self.seconds:.1f} s"))
+        if self.left_out:
+            rows.append(("left out", _pairs(self.left_out)))
         rows += [("error", f"{count} x {what}") for what, count in self.errors.items()]
         width = max(len(name) for name, _ in rows)
         head = f"{self.env_id} with {self.policy}"
@@ -177,6 +182,9 @@ class Run(Sequence[Trajectory]):
     """The resolved configuration that produced them."""
     seconds: float | None = None
     """Wall time, if known."""
+    left_out: dict[str, int] = field(default_factory=dict)
+    """What was begun and is not among the trajectories: ``cancelled`` episodes of groups that had enough, and
+    ``retried`` attempts of failed ones (see ``Scheduling``); empty where nothing was."""
 
     def __post_init__(self) -> None:
         self.trajectories = sorted(self.trajectories, key=lambda t: (t.group_id, t.sample))
@@ -223,6 +231,7 @@ class Run(Sequence[Trajectory]):
             forks=sum(t.tokens.forks for t in valid if t.tokens is not None),
             drifts=sum(t.tokens.drifts for t in valid if t.tokens is not None),
             seconds=self.seconds,
+            left_out=self.left_out,
         )
 
     def save(self, path: str | Path) -> Path:
@@ -242,7 +251,7 @@ class Run(Sequence[Trajectory]):
         with RunDirectory.create(path, self.config) as directory:
             for trajectory in self.trajectories:
                 directory.append(trajectory)
-            directory.finish(self.seconds)
+            directory.finish(self.seconds, self.left_out)
         return Path(path)
 
     @classmethod

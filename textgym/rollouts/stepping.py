@@ -1,4 +1,4 @@
-"""The awaitable twins of any environment: ``areset``, ``astep``, ``atruncate``.
+"""The awaitable twins of any environment: ``areset``, ``astep``, ``atruncate``, and all of them as a ``Stepper``.
 
 Invariant: the loop of the caller is never blocked. An environment or wrapper that has coroutine methods is
 awaited; anything else is run, whole, in a thread. Gymnasium's PassiveEnvChecker and OrderEnforcing, which
@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
 from contextlib import contextmanager
 from contextvars import ContextVar, copy_context
+from functools import partial
 from typing import Any
 
 import gymnasium as gym
@@ -19,7 +20,16 @@ from gymnasium.wrappers import OrderEnforcing, PassiveEnvChecker
 
 from textgym.types import StopReason, Transition
 
-__all__ = ["areset", "astep", "atruncate", "is_blocking", "past_watchers", "threads", "truncatable"]
+__all__ = [
+    "Stepper",
+    "areset",
+    "astep",
+    "atruncate",
+    "is_blocking",
+    "past_watchers",
+    "threads",
+    "truncatable",
+]
 
 _threads: ContextVar[Executor | None] = ContextVar("textgym_threads", default=None)
 _WATCHERS = (PassiveEnvChecker, OrderEnforcing)
@@ -72,6 +82,32 @@ async def atruncate(env: gym.Env[Any, Any], reason: StopReason) -> Transition | 
     if method is None:
         return await _in_thread(lambda: layer.truncate(reason))  # type: ignore[no-any-return]
     return await method(reason)  # type: ignore[no-any-return]
+
+
+class Stepper:
+    """An environment with what an episode asks of it, looked up once and not at every turn.
+
+    Args:
+        env: The environment.
+    """
+
+    __slots__ = ("blocking", "env", "reset", "step", "success")
+
+    def __init__(self, env: gym.Env[Any, Any]) -> None:
+        inner: Any = past_watchers(env)
+        self.env = env
+        """The environment itself."""
+        self.blocking = is_blocking(env)
+        """Whether it is stepped in threads."""
+        direct = not self.blocking
+        bare = direct and inner is env
+        self.reset: Any = inner.areset if bare else partial(areset, env)
+        """``await reset(seed=…, options=…)``."""
+        self.step: Any = inner.astep if direct else partial(astep, env)
+        """``await step(action)``."""
+        judge = getattr(env.unwrapped, "success", None)
+        self.success = judge if callable(judge) else None
+        """Says of a trajectory whether it is solved; None where nobody can tell."""
 
 
 @contextmanager

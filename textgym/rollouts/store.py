@@ -74,6 +74,7 @@ class RunDirectory:
         path: The directory.
         config: The configuration of the run.
         done: Finished episodes found on resume, by key; failed ones are not among them.
+        left_out: What had been begun and left out by then, by reason.
     """
 
     def __init__(self, path: Path, config: dict[str, Any]) -> None:
@@ -83,6 +84,7 @@ class RunDirectory:
         self._usual_kwargs: Any = None
         self.done: dict[str, Trajectory] = {}
         self.seconds = 0.0
+        self.left_out: dict[str, int] = {}
         self._lock = _Lock(path / "lock")
         self._writer: _Writer | None = None
 
@@ -136,6 +138,7 @@ class RunDirectory:
                 head = _head(directory.path)
                 _compare(head.get("config") or {}, directory.config, directory.path)
                 directory.seconds = float(head.get("seconds") or 0.0)
+                directory.left_out = dict(head.get("left_out") or {})
                 _mend(episodes)
                 for key, trajectory in _episodes(directory.path, directory.config):
                     if key != directory.key(trajectory.group_id, trajectory.sample):
@@ -189,6 +192,7 @@ class RunDirectory:
                 "python": platform.python_version(),
             },
             "seconds": seconds,
+            **({"left_out": self.left_out} if self.left_out else {}),
         }
         replacement = self.path / "run.json.new"
         with replacement.open("w", encoding="utf-8") as file:
@@ -228,11 +232,12 @@ class RunDirectory:
         if self._writer is not None:
             self._writer.flush()
 
-    def finish(self, seconds: float | None) -> float | None:
+    def finish(self, seconds: float | None, left_out: Mapping[str, int] | None = None) -> float | None:
         """Flush, and note the wall time of the run.
 
         Args:
             seconds: Wall time of this session, or None if unknown.
+            left_out: What was begun and left out, of all sessions together.
 
         Returns:
             The wall time of all sessions together, as it was noted.
@@ -241,6 +246,7 @@ class RunDirectory:
             RunError: Writing failed.
         """
         self.flush()
+        self.left_out = dict(left_out or {})
         if seconds is None:
             return None
         total = round(self.seconds + seconds, 3)
@@ -381,7 +387,7 @@ def load(path: str | Path) -> Run:
     head = _head(path)
     config = head.get("config") or {}
     trajectories = dict(_episodes(path, config))
-    return Run(list(trajectories.values()), config, head.get("seconds"))
+    return Run(list(trajectories.values()), config, head.get("seconds"), dict(head.get("left_out") or {}))
 
 
 def _head(path: Path) -> dict[str, Any]:

@@ -119,6 +119,8 @@ class GuessNumberEnv(MultiTurnEnv):
 
     def is_completed(self, messages: list[Message], state: dict[str, Any]) -> bool:
         """As soon as the number has been said."""
+        if messages[-1]["role"] != "assistant":  # the hint changes nothing
+            return bool(state["won"])
         state["guess"] = self._guess(self.answers[-1])
         state["won"] = state["guess"] == state["number"]
         return bool(state["won"])

@@ -48,7 +48,7 @@ class TokenBuffers:
             return
         start, end = self.size, self.size + ids.size
         if end > self._ids.size:
-            self._grow(max(end, 2 * self._ids.size, _FIRST_CAPACITY))
+            self._grow(max(end, self._ids.size + self._ids.size // 4, _FIRST_CAPACITY))
         self._ids[start:end] = ids
         self._mask[start:end] = mask
         self._logprobs[start:end] = logprobs

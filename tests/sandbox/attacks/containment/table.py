@@ -173,7 +173,7 @@ def children() -> list[int]:
 
 
 def orphans(patience: float = 10.0, others: Collection[int] = ()) -> list[str]:
-    """Processes below this one, but for some others, that are still there after a while; the ended are collected."""
+    """Processes below this one, but for others, that are still there after a while; collects the ended."""
     began = time.monotonic()
     while True:
         found = []

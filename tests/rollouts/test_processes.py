@@ -1,0 +1,243 @@
+"""``workers=K``: the same trajectories from several processes, whatever happens to one of them."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import textgym
+from textgym import Completion, CompletionRequest, Rubric, SingleTurnEnv, StopReason
+from textgym.errors import AuthenticationFailed, ConfigError, PolicyError, RunAborted
+from textgym.rewards import group_reward
+from textgym.rollouts import Boundary, Scheduling
+from textgym.testing import MockModelServer
+
+ROWS = [{"prompt": f"{n}+{n}?", "answer": str(2 * n)} for n in range(8)]
+
+
+@group_reward
+def above_mean(completions: list[str]) -> list[float]:
+    mean = sum(map(len, completions)) / len(completions)
+    return [float(len(text) > mean) for text in completions]
+
+
+def qa(rows: Any = ROWS) -> SingleTurnEnv:
+    return SingleTurnEnv(rows)
+
+
+def compared() -> SingleTurnEnv:
+    return SingleTurnEnv(ROWS, Rubric([above_mean]))
+
+
+class Waiting:
+    """Answers after a moment; the answer follows from the request alone."""
+
+    name = "waiting"
+
+    def __init__(self, seconds: float = 0.005) -> None:
+        self.seconds = seconds
+
+    async def complete(self, request: CompletionRequest) -> Completion:
+        await asyncio.sleep(self.seconds)
+        number = (request.seed or 0) % 100
+        return Completion(
+            text=f"<guess>{number}</guess>", token_ids=[number], prompt_token_ids=[1, 2], logprobs=[-0.5]
+        )
+
+
+class Killing(Waiting):
+    """Kills its process in one episode, as long as a file says how often."""
+
+    def __init__(self, path: Path, group: int) -> None:
+        super().__init__(0.01)
+        self.path, self.group = path, group
+
+    async def complete(self, request: CompletionRequest) -> Completion:
+        if request.group.endswith(f":{self.group}") and request.turn == 0:
+            lives = int(self.path.read_text("ascii"))
+            if lives:
+                self.path.write_text(str(lives - 1), "ascii")
+                os.kill(os.getpid(), signal.SIGKILL)
+        return await super().complete(request)
+
+
+class Refused(Waiting):
+    async def complete(self, request: CompletionRequest) -> Completion:
+        raise AuthenticationFailed("401 at http://x", status=401)
+
+
+class Failing(Waiting):
+    async def complete(self, request: CompletionRequest) -> Completion:
+        if request.sample == 1:
+            raise PolicyError("gone")
+        return await super().complete(request)
+
+
+def essence(run: Any) -> list[Any]:
+    records = [trajectory.to_dict() for trajectory in run]
+    for record in records:
+        del record["seconds"]
+        for step in record["steps"]:
+            del step["latency"]
+    return records
+
+
+@pytest.mark.parametrize(
+    ("env", "more"),
+    [
+        ("textgym/GuessNumber-v0", {"num_examples": 12, "env_kwargs": {"max_turns": 3}}),
+        (qa, {"env_kwargs": {"rows": ROWS[:5]}}),
+        (compared, {"num_examples": 6}),
+    ],
+)
+def test_several_processes_give_the_same_trajectories(env: Any, more: dict[str, Any]) -> None:
+    alone = textgym.rollout(env, Waiting(0), group_size=3, seed=4, **more)
+    together = textgym.rollout(env, Waiting(), group_size=3, seed=4, workers=2, max_concurrency=8, **more)
+    assert essence(together) == essence(alone)
+    assert together.config == alone.config
+
+
+def test_results_stream_back_and_are_stored_here(tmp_path: Path) -> None:
+    seen: list[int] = []
+
+    async def main() -> int:
+        count = 0
+        async for group in textgym.arollout(
+            qa, Waiting(), num_examples=8, group_size=2, workers=2, out=tmp_path / "run",
+            on_result=lambda t: seen.append(os.getpid()), scheduling=Scheduling(extra_members=1),
+        ):  # fmt: skip
+            assert len(group) == 2
+            count += 1
+        return count
+
+    assert asyncio.run(main()) == 8
+    assert seen == [os.getpid()] * 16
+    assert len(textgym.Run.load(tmp_path / "run")) == 16
+
+
+def test_a_killed_process_is_replaced_and_nothing_is_lost(tmp_path: Path) -> None:
+    lives = tmp_path / "lives"
+    lives.write_text("1", "ascii")
+    alone = textgym.rollout(qa, Waiting(0), num_examples=8, group_size=2)
+    run = textgym.rollout(
+        qa,
+        Killing(lives, 3),
+        num_examples=8,
+        group_size=2,
+        workers=2,
+        max_concurrency=4,
+        out=tmp_path / "run",
+    )
+    assert lives.read_text("ascii") == "0"
+    assert essence(run) == essence(alone)
+    lines = (tmp_path / "run" / "episodes.jsonl").read_bytes().splitlines()
+    assert len(lines) == 16  # what was finished was kept and not played again
+
+
+def test_a_group_that_keeps_killing_becomes_errors(tmp_path: Path) -> None:
+    lives = tmp_path / "lives"
+    lives.write_text("99", "ascii")
+    run = textgym.rollout(qa, Killing(lives, 0), num_examples=6, group_size=2, workers=2, max_concurrency=2)
+    assert len(run) == 12
+    failed = [t for t in run if t.error is not None]
+    assert {t.group_id for t in failed} >= {0}
+    for trajectory in failed:
+        assert trajectory.error is not None
+        assert (trajectory.error.boundary, trajectory.error.type) == (Boundary.ENV, "WorkerDied")
+        assert trajectory.stop_reason is StopReason.ERROR
+
+
+def test_errors_of_the_run_come_back(tmp_path: Path) -> None:
+    with pytest.raises(RunAborted, match="401 at http://x"):
+        textgym.rollout(qa, Refused(), num_examples=8, workers=2)
+    with pytest.raises(RunAborted, match="gone") as caught:
+        textgym.rollout(qa, Failing(), num_examples=4, group_size=2, workers=2, on_error="raise")
+    assert isinstance(caught.value.run, textgym.Run)
+    run = textgym.rollout(qa, Failing(), num_examples=4, group_size=2, workers=2)
+    assert [t.error is not None for t in run] == [False, True] * 4
+
+
+def test_what_cannot_be_sent_is_named() -> None:
+    with pytest.raises(
+        ConfigError, match="policy is .*lambda.*top level of a module, or play with workers=1"
+    ):
+        textgym.rollout(qa, lambda obs: "x", num_examples=4, workers=2)
+    with pytest.raises(ConfigError, match="env is .*cannot be sent"):
+        textgym.rollout(lambda: SingleTurnEnv(ROWS), Waiting(), num_examples=4, workers=2)
+    with pytest.raises(ConfigError, match="env_kwargs is .*cannot be sent"):
+        textgym.rollout(qa, Waiting(), num_examples=4, workers=2, env_kwargs={"rows": (r for r in ROWS)})
+    with pytest.raises(ConfigError, match="workers is 0"):
+        textgym.rollout(qa, Waiting(), num_examples=4, workers=0)
+
+
+def test_a_model_server_is_asked_by_all_processes() -> None:
+    with MockModelServer(answer="4", latency=0.01) as server:
+        policy = textgym.OpenAIPolicy("mock", base_url=server.base_url)
+        run = textgym.rollout(qa, policy, num_examples=16, group_size=2, workers=2, max_concurrency=16)
+        assert run.errors == []
+        assert server.counters["chat"] == 32
+        assert server.peak_in_flight <= 16
+
+
+SCRIPT = """
+import asyncio, os, sys, time
+import textgym
+
+class Slow:
+    name = "slow"
+    async def complete(self, request):
+        await asyncio.sleep(0.05 if request.group.endswith(":0") else 60)
+        return textgym.Completion(text=str(os.getpid()))
+
+if __name__ == "__main__":
+    seen = []
+    def show(trajectory):
+        print(trajectory.completion, flush=True)
+    try:
+        textgym.rollout("textgym/Echo-v0", Slow(), num_examples=8, workers=2, out=sys.argv[1], on_result=show)
+    except KeyboardInterrupt:
+        print("interrupted", flush=True)
+"""
+
+
+def alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_no_process_outlives_the_run(tmp_path: Path, number: signal.Signals) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(textwrap.dedent(SCRIPT), "utf-8")
+    process = subprocess.Popen(
+        [sys.executable, script, tmp_path / "run"], stdout=subprocess.PIPE, text=True, start_new_session=True
+    )
+    assert process.stdout is not None
+    worker = int(process.stdout.readline())
+    assert alive(worker)
+    if number == signal.SIGINT:
+        os.killpg(process.pid, number)  # as a terminal does it
+        assert process.stdout.read().strip() == "interrupted"
+    else:
+        process.kill()
+    process.wait(30)
+    process.stdout.close()
+    until = time.monotonic() + 20
+    while alive(worker) and time.monotonic() < until:
+        time.sleep(0.05)
+    assert not alive(worker)
+    if number == signal.SIGINT:
+        assert len(textgym.Run.load(tmp_path / "run")) == 1
