@@ -27,8 +27,9 @@ def test_every_public_name_resolves() -> None:
 
 PARAMETERS = {
     "rollout": "env policy num_examples group_size env_kwargs seed options max_concurrency sampling limits "
-    "tokenizer out resume on_error on_result",
-    "arollout": "env policy arguments",
+    "tokenizer out resume on_error on_result scheduling workers",
+    "arollout": "env policy num_examples group_size env_kwargs seed options max_concurrency sampling limits "
+    "tokenizer out resume on_error on_result scheduling workers",
     "astep": "env action",
     "areset": "env seed options",
     "atruncate": "env reason",

@@ -160,15 +160,12 @@ class Slots:
                     continue
                 if not self.groups.is_open(task.group_id):
                     continue
-                stepper = await self._play(stepper, task, deliver)
+                held, stepper = stepper, None
+                stepper = await self._play(held, task, deliver)
                 self._since_pause += 1
                 if self._since_pause >= PAUSE:  # a policy that never waits must not shut out everybody else
                     self._since_pause = 0
                     await asyncio.sleep(0)
-        except asyncio.CancelledError:
-            if stepper is not None and stepper.blocking:
-                stepper = None  # its thread may still be inside a step: nobody may close it now
-            raise
         finally:
             if stepper is not None:
                 await _close(stepper)
@@ -176,26 +173,33 @@ class Slots:
     async def _play(self, stepper: Stepper | None, task: EpisodeTask, deliver: Deliver) -> Stepper | None:
         """Play one episode to its report; returns the environment if it may be used again."""
         attempts = 1 + self._plan.scheduling.retry_failed
-        for attempt in range(attempts):
-            if attempt:
-                self._retried += 1
-                task = replace(task, sampling_seed=seeding.mix(task.sampling_seed, "retry", attempt))
-            if stepper is None:
-                stepper = self._take()
-            trajectory = await self._episode(stepper, task)
-            if trajectory is None:  # cancelled, because its group has enough
-                if not stepper.blocking:
-                    await _close(stepper)
-                self._deliver(deliver, Report(task.group_id, cancelled=1))
-                return None
-            last = trajectory.error is None or attempt == attempts - 1
-            if last:
-                await self._finish(trajectory, stepper, deliver)
-            if trajectory.error is not None and trajectory.error.boundary is not Boundary.POLICY:
-                await _close(stepper)  # whatever broke may have left it half-way: start over with a new one
-                stepper = None
-            if last:
-                break
+        try:
+            for attempt in range(attempts):
+                if attempt:
+                    self._retried += 1
+                    task = replace(task, sampling_seed=seeding.mix(task.sampling_seed, "retry", attempt))
+                if stepper is None:
+                    stepper = self._take()
+                trajectory = await self._episode(stepper, task)
+                if trajectory is None:  # cancelled, because its group has enough
+                    used, stepper = stepper, None
+                    if not used.blocking:
+                        await _close(used)
+                    self._deliver(deliver, Report(task.group_id, cancelled=1))
+                    return None
+                last = trajectory.error is None or attempt == attempts - 1
+                if last:
+                    await self._finish(trajectory, stepper, deliver)
+                if trajectory.error is not None and trajectory.error.boundary is not Boundary.POLICY:
+                    used, stepper = stepper, None
+                    await _close(used)  # whatever broke may have left it half-way: start over with a new one
+                if last:
+                    break
+        except BaseException as error:
+            inside = isinstance(error, asyncio.CancelledError) and stepper is not None and stepper.blocking
+            if stepper is not None and not inside:  # a thread may be inside a step: nobody may close it then
+                await _close(stepper)
+            raise
         return stepper
 
     async def _episode(self, stepper: Stepper, task: EpisodeTask) -> Trajectory | None:

@@ -156,9 +156,9 @@ def with_sandbox(backend: str, mode: str, estate: Estate, only: str = "") -> dic
     return found
 
 
-def adopt_orphans() -> None:
-    """Make this process the parent of whatever its descendants leave behind, so that it can be counted."""
-    ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)
+def adopt_orphans(adopt: bool = True) -> None:
+    """Make this process the parent of what its descendants leave behind, so that it is counted; or no more."""
+    ctypes.CDLL(None).prctl(36, int(adopt), 0, 0, 0)
 
 
 def children() -> list[int]:
