@@ -139,8 +139,20 @@ _THEIRS = (_folder(_TEXTGYM / "tasks"), _folder(_TEXTGYM / "testing"))
 _STANDARD = _folder(Path(sysconfig.get_path("stdlib")))
 _INSTALLED = "site-packages"
 _DEPENDENCIES = frozenset(
-    "aiohappyeyeballs aiohttp aiosignal anyio attr frozenlist gymnasium httpcore2 httpx httpx2 jinja2 multidict numpy "
-    "openai orjson pettingzoo propcache tokenizers transformers uvloop yarl".split()
+    {
+        *(
+            "aiohappyeyeballs",
+            "aiohttp",
+            "aiosignal",
+            "anyio",
+            "attr",
+            "frozenlist",
+            "gymnasium",
+            "httpcore2",
+        ),
+        *("httpx", "httpx2", "jinja2", "multidict", "numpy", "openai", "orjson", "pettingzoo", "propcache"),
+        *("tokenizers", "transformers", "uvloop", "yarl"),
+    }
 )
 """Packages that the engine itself calls: their functions are nobody's hook."""
 
