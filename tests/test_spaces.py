@@ -656,3 +656,13 @@ def test_a_worker_that_breaks_the_bound_is_named() -> None:
 def test_texts_cover_what_the_space_promises() -> None:
     categories = {unicodedata.category(c) for text in TEXTS.values() for c in set(text)}
     assert {"Cs", "Cc", "Cf", "Mn", "So", "Cn"} <= categories
+
+
+def test_a_copy_has_a_generator_of_its_own() -> None:
+    space = Unicode(20, min_length=3, seed=5)
+    twin = copy.deepcopy(space)
+    assert twin == space
+    assert [twin.sample() for _ in range(3)] == [space.sample() for _ in range(3)]
+    space.sample()
+    assert twin.np_random is not space.np_random
+    assert copy.deepcopy(Unicode(4))._np_random is None

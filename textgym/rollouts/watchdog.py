@@ -136,19 +136,39 @@ def _folder(path: Path) -> str:
 
 
 _THEIRS = (_folder(_TEXTGYM / "tasks"), _folder(_TEXTGYM / "testing"))
-_MACHINERY = (
-    _folder(_TEXTGYM),
-    os.path.join("site-packages", "aiohttp"),
-    os.path.join("site-packages", "gymnasium"),
-)
 _STANDARD = _folder(Path(sysconfig.get_path("stdlib")))
+_INSTALLED = "site-packages"
+_DEPENDENCIES = frozenset(
+    {
+        *(
+            "aiohappyeyeballs",
+            "aiohttp",
+            "aiosignal",
+            "anyio",
+            "attr",
+            "frozenlist",
+            "gymnasium",
+            "httpcore2",
+        ),
+        *("httpx", "httpx2", "jinja2", "multidict", "numpy", "openai", "orjson", "pettingzoo", "propcache"),
+        *("tokenizers", "transformers", "uvloop", "yarl"),
+    }
+)
+"""Packages that the engine itself calls: their functions are nobody's hook."""
 
 
 def _is_theirs(code: CodeType) -> bool:
     """Whether a function is an environment's, a policy's or a caller's, and not machinery."""
     path = code.co_filename
-    if path.startswith("<frozen") or code.co_name == "<module>":
+    if (
+        path.startswith("<frozen")
+        or code.co_name == "<module>"
+        or code.co_qualname.startswith("__create_fn__")
+    ):
         return False
-    if path.startswith(_STANDARD) and "site-packages" not in path:
-        return False
-    return path.startswith(_THEIRS) or not any(part in path for part in _MACHINERY)
+    if path.startswith(_folder(_TEXTGYM)):
+        return path.startswith(_THEIRS)
+    _, installed, inside = path.rpartition(_INSTALLED + os.sep)
+    if installed:
+        return inside.split(os.sep)[0] not in _DEPENDENCIES
+    return not path.startswith(_STANDARD)
