@@ -56,7 +56,7 @@ each(lambda root: open(root + SECRET).read(), roots)
     Attack(
         name="read password files",
         code="""
-        for path in ("/etc/passwd", "/etc/shadow", "/etc/hosts", "/etc/ssh/ssh_host_rsa_key", "/root/.bash_history"):
+        for path in ("/etc/passwd", "/etc/shadow", "/etc/hosts", "/etc/ssh/ssh_host_rsa_key", "/etc/gshadow"):
             try:
                 text = open(path).read()
             except OSError:
