@@ -6,7 +6,7 @@ another process with 50 ms latency. Client CPU per turn, both on the same kind o
 installed), alternating repeats, medians. With ``--tokens`` replies have that many tokens, with ids and
 log-probabilities, which textgym records and the other loop only decodes.
 
-    python benchmarks/rollout_overhead.py [--episodes 2000] [--repeats 5] [--turns 1 5] [--tokens 0 512]
+    python benchmarks/rollout_overhead.py [--episodes 2000] [--repeats 5] [--turns 1 5] [--tokens 0 512] [--orjson]
 """
 
 from __future__ import annotations
@@ -26,6 +26,8 @@ from textgym.testing import MockModelServer
 
 ANSWER = "<guess>1</guess>"
 CONCURRENCY = 256
+FAST = False
+"""Whether the loop by hand decodes with orjson, as textgym does, and not with the standard library."""
 
 
 def loop_factory() -> Any:
@@ -39,6 +41,7 @@ def loop_factory() -> Any:
 
 def by_hand(base_url: str, episodes: int, turns: int, tokens: int) -> int:
     """The loop that a careful engineer would write without a framework."""
+    loads = orjson.loads if FAST else json.loads
     more = {"return_token_ids": True, "logprobs": True, "top_logprobs": 0} if tokens else {}
     rules = "I am thinking of a whole number from 1 to 100. Answer with one number in tags. " * 2
 
@@ -47,7 +50,7 @@ def by_hand(base_url: str, episodes: int, turns: int, tokens: int) -> int:
         for _ in range(turns):
             body = {"model": "mock", "messages": messages, "max_tokens": 1024, **more}
             async with session.post(f"{base_url}/chat/completions", json=body) as reply:
-                data = orjson.loads(await reply.read())
+                data = await reply.json(loads=loads)
             messages.append({"role": "assistant", "content": data["choices"][0]["message"]["content"]})
             messages.append({"role": "user", "content": "My number is higher than 1. 9 guesses left."})
         return turns
@@ -112,7 +115,12 @@ def main() -> None:
     parser.add_argument("--turns", type=int, nargs="+", default=[1, 5])
     parser.add_argument("--tokens", type=int, nargs="+", default=[0, 512])
     parser.add_argument("--json", metavar="FILE")
+    parser.add_argument(
+        "--orjson", action="store_true", help="decode with orjson in the loop by hand as well"
+    )
     options = parser.parse_args()
+    global FAST
+    FAST = options.orjson
     print(f"event loop: {'uvloop' if loop_factory() else 'asyncio'}")
     table = []
     for tokens in options.tokens:

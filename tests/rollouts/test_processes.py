@@ -20,6 +20,7 @@ from textgym.errors import AuthenticationFailed, ConfigError, PolicyError, RunAb
 from textgym.rewards import group_reward
 from textgym.rollouts import Boundary, Scheduling
 from textgym.testing import MockModelServer
+from textgym.testing.toy_tokenizer import ToyTokenizer
 
 ROWS = [{"prompt": f"{n}+{n}?", "answer": str(2 * n)} for n in range(8)]
 
@@ -241,3 +242,19 @@ def test_no_process_outlives_the_run(tmp_path: Path, number: signal.Signals) -> 
     assert not alive(worker)
     if number == signal.SIGINT:
         assert len(textgym.Run.load(tmp_path / "run")) == 1
+
+
+class Rendering(Waiting):
+    """Continues the ids that it is given."""
+
+    async def complete(self, request: CompletionRequest) -> Completion:
+        assert request.prompt_ids is not None
+        return Completion(text="4", token_ids=[52], prompt_token_ids=request.prompt_ids, logprobs=[-0.5])
+
+
+def test_prompts_are_rendered_in_every_process() -> None:
+    arguments: dict[str, Any] = {"tokenizer": ToyTokenizer(), "limits": textgym.Limits(turns=1)}
+    alone = textgym.rollout(qa, Rendering(), num_examples=4, **arguments)
+    together = textgym.rollout(qa, Rendering(), num_examples=4, workers=2, **arguments)
+    assert alone[0].tokens is not None
+    assert essence(together) == essence(alone)

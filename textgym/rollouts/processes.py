@@ -256,6 +256,7 @@ def _order(plan: Plan, env: EnvLike, policy: Policy, tokenizer: Any, max_concurr
         env_name=plan.source.name,
         policy=policy,
         tokenizer=tokenizer,
+        renders=plan.template is not None,
         max_concurrency=max_concurrency,
     )
     return pickle.dumps(order, protocol=pickle.HIGHEST_PROTOCOL)

@@ -53,6 +53,8 @@ class Order:
     """Who plays."""
     tokenizer: Any
     """Renders prompts, or None."""
+    renders: bool
+    """Whether prompts are rendered here, by the tokenizer or else by the policy's own template."""
     max_concurrency: int
     """Most episodes of this worker at a time."""
 
@@ -89,7 +91,10 @@ def serve(connection: Connection) -> None:
 def _plan(order: Order) -> Plan:
     source = EnvSource(order.env, order.env_kwargs)
     source.name = order.env_name
-    template = None if order.tokenizer is None else ChatTemplate.of(order.tokenizer)
+    template = None
+    if order.renders:
+        given = order.tokenizer
+        template = ChatTemplate.of(given if given is not None else getattr(order.policy, "template", None))
     return Plan(source=source, template=template, **order.plan)
 
 
