@@ -406,11 +406,12 @@ def test_a_process_that_is_forked_during_the_first_use_has_a_first_use_of_its_ow
 def test_runs_leave_nothing_behind() -> None:
     auto = Sandbox()
 
-    def measured() -> tuple[int, int, int]:
+    def measured() -> tuple[int, int, int, int]:
         pages = int(Path("/proc/self/statm").read_text().split()[1])
         return (
+            len(with_descendants(auto.pids())),
             len(os.listdir("/proc/self/fd")),
-            len(descendants(os.getpid())),
+            threading.active_count(),
             pages * os.sysconf("SC_PAGESIZE"),
         )
 
@@ -422,9 +423,10 @@ def test_runs_leave_nothing_behind() -> None:
         assert auto.run("print(1)").ok
     after = measured()
     auto.close()
-    assert after[:2] == before[:2]
-    assert after[2] - before[2] < 8 << 20
-    assert threading.active_count() < 20
+    assert after[0] == before[0]
+    assert after[1] <= before[1] + 3  # tests before may have left threads that open files
+    assert after[2] <= before[2] + 3
+    assert after[3] - before[3] < 8 << 20
 
 
 def test_copies_share_and_pickles_carry_the_arguments() -> None:
