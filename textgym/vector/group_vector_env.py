@@ -214,7 +214,7 @@ class GroupVectorEnv(VectorEnv[Any, Any, Any]):
 
     def close_extras(self, **kwargs: Any) -> None:
         """Close every member."""
-        for env in self.envs:
+        for env in getattr(self, "envs", ()):  # older Gymnasiums close what could not be made
             env.close()
 
     # The flows.
