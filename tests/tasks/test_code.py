@@ -178,6 +178,8 @@ def table(row: dict[str, Any]) -> str:
     return repr({repr(test["arguments"][0]): test["expected"] for test in row["info"]["shown"]})
 
 
+FULL = {"memory", "stopped", "timeout"}
+"""How a program ends that takes all memory: on a slow machine at its deadline."""
 CHEATS = {
     "leaves at once": ("import sys\ndef solve(x): return 0\nsys.exit(0)", {"wrong"}),
     "leaves in the function": ("import sys\ndef solve(x): sys.exit(0)", {"raised", "stopped"}),
@@ -292,7 +294,7 @@ CHEATS = {
     "loops outside": ("while True: pass\ndef solve(x): return 0", {"timeout"}),
     "sleeps": ("import time\ndef solve(x): time.sleep(60)", {"timeout"}),
     "needs memory": ("def solve(x): return len(bytearray(10**10))", {"memory", "raised", "stopped"}),
-    "fills memory": ("x = []\nwhile True: x.append(bytearray(10**7))\nsolve = len", {"memory", "stopped"}),
+    "fills memory": ("x = []\nwhile True: x.append(bytearray(10**7))\nsolve = len", FULL),
     "floods": ("def solve(x):\n    while True: print('x' * 10**6)", {"output"}),
     "forks": ("import os\ndef solve(x):\n    while True: os.fork()", {"raised", "stopped", "timeout"}),
     "kills": ("import os\nos.kill(os.getppid(), 9)\ndef solve(x): return 0", {"raised", "stopped", "wrong"}),
