@@ -321,7 +321,8 @@ def test_a_killed_driver_leaves_no_worker_and_a_run_to_resume(cluster: Any, tmp_
 
 def test_ctrl_c_leaves_no_worker(cluster: Any, tmp_path: Path) -> None:
     ended = drive(cluster, tmp_path, "os.kill(os.getpid(), signal.SIGINT)")
-    assert ended.stdout == "interrupted\n", ended.stderr
+    # Ray itself may have said something of its nodes before.
+    assert ended.stdout.splitlines()[-1:] == ["interrupted"], ended.stderr
     wait_until(lambda: all(map(gone, pids(tmp_path / "diary"))))
     assert 12 <= len(textgym.Run.load(tmp_path / "run")) < 30
 

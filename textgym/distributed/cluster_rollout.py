@@ -7,11 +7,10 @@ sizes the crew; what happens there is the business of ``crew.py``.
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import os
 import socket
-from collections.abc import AsyncGenerator, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from textgym.distributed.crew import Crew, check_resources, fitting
@@ -21,7 +20,6 @@ from textgym.errors import ConfigError, RunAborted
 from textgym.policies.policy import PolicyLike
 from textgym.rollouts.engine import Rollout
 from textgym.rollouts.plan import EnvLike
-from textgym.rollouts.run import Group
 from textgym.rollouts.shares import Deliver, Player, Share
 
 __all__ = ["ClusterRollout"]
@@ -72,19 +70,6 @@ class ClusterRollout(Rollout):
         return _Cluster(
             pack_job(job), self.max_concurrency, self._num_workers, self._address, self._resources
         )
-
-    async def groups(self) -> AsyncGenerator[Group, None]:
-        """Play on the running loop and yield every group the moment it is complete; raises as ``rollout`` does."""
-        ready: asyncio.Queue[Group | None] = asyncio.Queue()
-        player = asyncio.create_task(self.play(ready.put_nowait))
-        player.add_done_callback(lambda _: ready.put_nowait(None))
-        try:
-            while (group := await ready.get()) is not None:
-                yield group
-            await player
-        finally:
-            player.cancel()
-            await asyncio.gather(player, return_exceptions=True)
 
 
 class _Cluster:

@@ -8,8 +8,9 @@ the moment it is complete; nothing waits for a slow neighbour.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -194,16 +195,9 @@ async def arollout(
         scheduling=scheduling,
         workers=workers,
     )
-    ready: asyncio.Queue[Group | None] = asyncio.Queue()
-    player = asyncio.create_task(work.play(ready.put_nowait))
-    player.add_done_callback(lambda _: ready.put_nowait(None))
-    try:
-        while (group := await ready.get()) is not None:
+    async with contextlib.aclosing(work.groups()) as groups:
+        async for group in groups:
             yield group
-        await player
-    finally:
-        player.cancel()
-        await asyncio.gather(player, return_exceptions=True)
 
 
 class Rollout:
@@ -303,6 +297,19 @@ class Rollout:
         """What has finished so far; complete once ``run`` has returned."""
         seconds = time.monotonic() - self._began if self._seconds is None else self._seconds
         return Run(list(self._finished), self._config, seconds, dict(self._left_out))
+
+    async def groups(self) -> AsyncGenerator[Group, None]:
+        """Play on the running loop and yield every group the moment it is complete; raises as ``rollout`` does."""
+        ready: asyncio.Queue[Group | None] = asyncio.Queue()
+        player = asyncio.create_task(self.play(ready.put_nowait))
+        player.add_done_callback(lambda _: ready.put_nowait(None))
+        try:
+            while (group := await ready.get()) is not None:
+                yield group
+            await player
+        finally:
+            player.cancel()
+            await asyncio.gather(player, return_exceptions=True)
 
     async def play(self, on_group: Callable[[Group], None] | None = None) -> None:
         """Play everything on the running loop. Raises as ``rollout`` does.
