@@ -145,12 +145,14 @@ class HttpTransport:
         url = self._urls.get((base_url, route)) or self._url(base_url, route)
         data = body if len(body) <= _LARGEST_PLAIN_BODY else io.BytesIO(body)
         try:
-            async with self._session.post(url, data=data, allow_redirects=False) as response:
-                status, headers = response.status, response.headers
-                length = response.content_length
-                plain = length is not None and length <= self._cap and status < 300
-                if plain and "Content-Encoding" not in headers:
-                    return Reply(status, await response.read(), headers)
+            response = await self._session.post(url, data=data, allow_redirects=False)
+            status, headers, length = response.status, response.headers, response.content_length
+            plain = length is not None and length <= self._cap and status < 300
+            if plain and "Content-Encoding" not in headers:
+                return Reply(
+                    status, await response.read(), headers
+                )  # which lets go of the connection, always
+            async with response:
                 return Reply(status, await self._read(response), headers)
         except aiohttp.ClientConnectorError as error:
             raise _unreachable(error) from error

@@ -18,7 +18,7 @@ from textgym.errors import AuthenticationFailed, ConfigError, RunAborted
 from textgym.hooks import drive, settle
 from textgym.policies.policy import PolicyLike, as_policy
 from textgym.rollouts.limits import Limits
-from textgym.rollouts.loops import Interrupt, run_in_thread, run_on_own_loop
+from textgym.rollouts.loops import Interrupt, run_on_own_loop
 from textgym.rollouts.plan import EnvLike, Plan
 from textgym.rollouts.run import Group, Run
 from textgym.rollouts.scheduling import Scheduling
@@ -274,11 +274,7 @@ class Rollout:
         if getattr(self.policy, "one_loop", False):  # a loop that outlives this run
             run: Run = drive(settle(self._whole()))
             return run
-        try:
-            asyncio.get_running_loop()
-        except RuntimeError:
-            return run_on_own_loop(self._whole(), self.interrupt)
-        return run_in_thread(self._whole(), self.interrupt)
+        return run_on_own_loop(self._whole(), self.interrupt)
 
     async def _whole(self) -> Run:
         try:

@@ -15,7 +15,7 @@ import threading
 from collections.abc import Callable, Coroutine, Iterator
 from typing import Any, TypeVar
 
-__all__ = ["Interrupt", "run_in_thread", "run_on_own_loop"]
+__all__ = ["Interrupt", "run_on_own_loop"]
 
 T = TypeVar("T")
 
@@ -48,6 +48,9 @@ class Interrupt:
 def run_on_own_loop(whole: Coroutine[Any, Any, T], interrupt: Interrupt) -> T:
     """Run a coroutine to its end on a loop of its own (uvloop's, where it is installed).
 
+    Where a loop is running already, as in a notebook, it gets a thread as well: the caller waits, and its own
+    Ctrl-C, and the cancellation of its task, end the work.
+
     Args:
         whole: The work.
         interrupt: Ends it while it runs.
@@ -58,6 +61,8 @@ def run_on_own_loop(whole: Coroutine[Any, Any, T], interrupt: Interrupt) -> T:
     Raises:
         KeyboardInterrupt: It was interrupted, by Ctrl-C or by ``interrupt``.
     """
+    if _loop_is_running():
+        return _run_in_thread(whole, interrupt)
     try:
         import uvloop
     except ImportError:
@@ -90,11 +95,15 @@ def _patient_collector() -> Iterator[None]:
             gc.set_threshold(*before)
 
 
-def run_in_thread(whole: Coroutine[Any, Any, T], interrupt: Interrupt) -> T:
-    """The same in a thread of its own, for a caller whose thread has a running loop already.
+def _loop_is_running() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
 
-    The caller waits; its own Ctrl-C, and the cancellation of its task, end the work.
-    """
+
+def _run_in_thread(whole: Coroutine[Any, Any, T], interrupt: Interrupt) -> T:
     outcome: concurrent.futures.Future[T] = concurrent.futures.Future()
 
     def work() -> None:

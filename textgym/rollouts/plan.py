@@ -10,7 +10,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, TypeAlias
 
 import gymnasium as gym
@@ -281,15 +281,14 @@ class Plan:
         done = done or {}
         kwargs = plain(self.source.kwargs)
         whole = range(self.members_begun)
-        groups = self.num_groups + self.scheduling.extra_groups
-        for group in range(groups):
-            if group % _BLOCK == 0 and not isinstance(self.seed, Sequence):
-                foresee([group_seed(self.seed, g) for g in range(group, min(group + _BLOCK, groups))])
+        row_of = self._row_of()
+        for group, seed in enumerate(self._group_seeds()):
             there = done.get(group, ())
             missing = self.group_size - len(there)
             if missing <= 0:
                 continue
-            seed, options = self._instance(group)
+            row = None if row_of is None else row_of(group)
+            options = self.options if row is None else {**(self.options or {}), "index": row}
             tasks = [
                 EpisodeTask(
                     env_id=self.source.name,
@@ -312,16 +311,24 @@ class Plan:
         for share in self.shares():
             yield from share.tasks
 
-    def _instance(self, group: int) -> tuple[int, dict[str, Any] | None]:
+    def _group_seeds(self) -> Iterator[int]:
+        """The seed of every group, the first draws of many prepared together."""
         if isinstance(self.seed, Sequence):
-            return self.seed[group], self.options
-        options = self.options
-        chosen = options is not None and ("index" in options or "example" in options)
+            yield from self.seed
+            return
+        groups = self.num_groups + self.scheduling.extra_groups
+        for first in range(0, groups, _BLOCK):
+            seeds = [group_seed(self.seed, group) for group in range(first, min(first + _BLOCK, groups))]
+            foresee(seeds)
+            yield from seeds
+
+    def _row_of(self) -> Callable[[int], int | None] | None:
+        """Tells the row that a group of a run visits; None where its seed or its options decide."""
+        chosen = self.options is not None and ("index" in self.options or "example" in self.options)
+        if chosen or isinstance(self.seed, Sequence):
+            return None
         locate = getattr(self.source.prototype.unwrapped, "example_index", None)
-        index = None if chosen or locate is None else locate(self.seed, group)
-        if index is not None:
-            options = {**(options or {}), "index": index}
-        return group_seed(self.seed, group), options
+        return None if locate is None else partial(locate, self.seed)
 
 
 def _template(tokenizer: Any, policy: Any, source: EnvSource, limits: Limits) -> ChatTemplate | None:
