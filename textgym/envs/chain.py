@@ -12,7 +12,8 @@ from dataclasses import replace
 from typing import Any
 
 from textgym.envs.dataset_env import DatasetEnv
-from textgym.envs.text_env import Ending, Opening, Reply, Setting, TextEnv
+from textgym.envs.episode_parts import Ending, Opening, Reply, Setting
+from textgym.envs.text_env import TextEnv
 from textgym.envs.transcript import prompt_text
 from textgym.errors import ConfigError
 from textgym.hooks import flow, settle

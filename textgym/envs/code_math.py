@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from textwrap import dedent
 from typing import Any
 
+from textgym.envs.episode_parts import Ending, Opening, Setting
 from textgym.envs.multi_turn import MultiTurnEnv
-from textgym.envs.text_env import Ending, Opening, Setting
 from textgym.envs.transcript import cut
 from textgym.errors import ConfigError
 from textgym.hooks import flow, settle

@@ -15,7 +15,8 @@ from textgym import seeding
 from textgym.datasets import Dataset, as_dataset
 from textgym.datasets.rows import as_example
 from textgym.envs.calls import RolloutCalls
-from textgym.envs.text_env import Ending, Opening, Setting, TextEnv
+from textgym.envs.episode_parts import Ending, Opening, Setting
+from textgym.envs.text_env import TextEnv
 from textgym.errors import ConfigError
 from textgym.hooks import PLAIN, flow, settle
 from textgym.parsers import Parser

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from textgym.envs.episode_parts import Ending
 from textgym.envs.multi_turn import MultiTurnEnv
-from textgym.envs.text_env import Ending
 from textgym.errors import ConfigError
 from textgym.hooks import flow, settle
 from textgym.parsers import Parser, XMLParser

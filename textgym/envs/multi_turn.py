@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, SupportsFloat
 
 from textgym.envs.dataset_env import DatasetEnv
-from textgym.envs.text_env import Reply
+from textgym.envs.episode_parts import Reply
 from textgym.errors import ConfigError, EnvError
 from textgym.hooks import PLAIN, flow, settle
 from textgym.parsers import Parser

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from textgym.envs.dataset_env import DatasetEnv
-from textgym.envs.text_env import Reply
+from textgym.envs.episode_parts import Reply
 from textgym.errors import ConfigError
 from textgym.parsers import Parser
 from textgym.rewards import Rubric

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
-from textgym.envs.text_env import Ending
+from textgym.envs.episode_parts import Ending
 from textgym.envs.tool_env import TOOL_SYSTEM_PROMPT, ToolEnv
 from textgym.errors import ConfigError
 from textgym.hooks import flow, settle

@@ -23,6 +23,7 @@ import numpy as np
 from gymnasium.error import ResetNeeded
 
 from textgym import seeding
+from textgym.envs.episode_parts import Ending, Opening, Reply, Setting
 from textgym.envs.transcript import cut, prompt_text, transcript
 from textgym.errors import ConfigError, EnvError
 from textgym.first_draws import foreseen
@@ -30,66 +31,10 @@ from textgym.hooks import adrive, drive, settle
 from textgym.spaces import Unicode
 from textgym.types import TERMINAL, Message, StopReason, Transition
 
-__all__ = ["MAX_CHARACTERS", "Ending", "Opening", "Reply", "Setting", "TextEnv"]
+__all__ = ["MAX_CHARACTERS", "TextEnv"]
 
 MAX_CHARACTERS = 65_536
 """Default bound of observations and actions, in code points."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Setting:
-    """What an episode is made from."""
-
-    seed: int
-    """The episode seed: the only source of randomness."""
-    order_seed: int
-    """Episode seed of the last seeded reset; fixes the order in which a dataset is visited."""
-    position: int
-    """How many episodes began since then."""
-    options: Mapping[str, Any]
-    """The caller's ``reset`` options."""
-
-    def rng(self, stream: str = "") -> np.random.Generator:
-        """A generator of this episode; different streams are independent."""
-        return seeding.generator(self.seed, stream)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Opening:
-    """How an episode begins."""
-
-    example_id: str
-    """Stable key of the task instance."""
-    messages: Sequence[Message]
-    """The whole prompt: system, few-shot examples, question. At least one message."""
-    tools: Sequence[dict[str, Any]] | None = None
-    """JSON schemas of the tools on offer."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reply:
-    """How an environment answers one action."""
-
-    messages: Sequence[Message] = ()
-    """New messages of the environment, not the policy's own."""
-    rewards: Mapping[str, float] = field(default_factory=dict)
-    """Component name -> reward of this step."""
-    metrics: Mapping[str, float] = field(default_factory=dict)
-    """Component name -> value that earns nothing."""
-    stop: StopReason | None = None
-    """Why the episode ends here, or None if it goes on."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ending:
-    """What the end of an episode adds."""
-
-    rewards: Mapping[str, float] = field(default_factory=dict)
-    """Component name -> final reward."""
-    metrics: Mapping[str, float] = field(default_factory=dict)
-    """Component name -> value that earns nothing."""
-    info: Mapping[str, Any] = field(default_factory=dict)
-    """Further entries of the last ``info``, such as the gold answer."""
 
 
 @dataclass(slots=True)

@@ -14,8 +14,8 @@ from typing import Any
 
 from textgym import seeding
 from textgym.cutting import cut
+from textgym.envs.episode_parts import Ending, Opening, Setting
 from textgym.envs.multi_turn import MultiTurnEnv
-from textgym.envs.text_env import Ending, Opening, Setting
 from textgym.errors import ConfigError, NotForkable
 from textgym.hooks import Flow, adrive, drive, flow, settle
 from textgym.parsers import Parser, ToolCallParser, XMLParser

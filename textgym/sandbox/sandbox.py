@@ -41,11 +41,9 @@ class Sandbox:
 
     Args:
         limits: Bounds of each run; None: the defaults.
-        backend: ``"auto"`` takes the strongest of ``"bubblewrap"``, ``"namespaces"`` and ``"landlock"`` that
-        works on
-            this machine. ``"unsafe-subprocess"`` isolates nothing and warns.
-        modules: What is loaded before a run begins. Other modules of the standard library can be imported
-        anyway;
+        backend: ``"auto"`` takes the strongest of ``"bubblewrap"``, ``"namespaces"`` and ``"landlock"`` that works
+            on this machine. ``"unsafe-subprocess"`` isolates nothing and warns.
+        modules: What is loaded before a run begins. Other modules of the standard library can be imported anyway;
             installed packages only if one is named here, which makes all readable that are installed beside it.
         workers: Most runs at a time; None: one a core, at least two.
         sessions: Most sessions that have a process at a time. A run that would start the process of one more

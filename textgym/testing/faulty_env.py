@@ -20,7 +20,8 @@ import gymnasium as gym
 from gymnasium.error import ResetNeeded
 
 from textgym import seeding
-from textgym.envs.text_env import Ending, Opening, Reply, Setting, TextEnv
+from textgym.envs.episode_parts import Ending, Opening, Reply, Setting
+from textgym.envs.text_env import TextEnv
 from textgym.errors import ConfigError, NotForkable
 from textgym.rewards import Rubric
 from textgym.spaces import Unicode

@@ -16,7 +16,7 @@ from typing import Any, Literal
 from textgym.datasets import Dataset, as_dataset
 from textgym.datasets.rows import checked_columns
 from textgym.envs import SingleTurnEnv
-from textgym.envs.text_env import Setting
+from textgym.envs.episode_parts import Setting
 from textgym.errors import ConfigError, DatasetError
 from textgym.parsers import Parser
 from textgym.rewards import Rubric
