@@ -228,9 +228,9 @@ def test_unusable_usage_is_unknown(usage):
     assert reply_to({"content": "x", "usage": usage}).usage == Usage()
 
 
-def test_a_logprob_just_above_zero_is_rounding():
-    rows = [{"logprob": 1e-6}, {"logprob": 0}, {"logprob": -0.5}]
-    assert reply_to({"content": "x", "logprobs": {"content": rows}}).logprobs.tolist() == [0, 0, -0.5]
+def test_a_logprob_just_above_zero_is_rounding_and_kept():
+    rows = [{"logprob": 2.0**-20}, {"logprob": 0}, {"logprob": -0.5}]
+    assert reply_to({"content": "x", "logprobs": {"content": rows}}).logprobs.tolist() == [2.0**-20, 0, -0.5]
 
 
 def test_prompt_ids_per_choice_as_sglang_reports_them():

@@ -15,6 +15,7 @@ import numpy as np
 from textgym.errors import ContextOverflow, MalformedResponse, ProviderFailed
 from textgym.jsontext import loads, printable
 from textgym.policies.refusals import error_text, excerpt, refusal
+from textgym.tokens.arrays import MISSING_LOGPROB, bad_logprobs
 from textgym.types import Completion, FinishReason, ToolCall, Usage
 
 __all__ = ["parse_reply"]
@@ -26,10 +27,6 @@ _FINISH_REASONS = {reason.value: reason for reason in FinishReason} | {
     "cancelled": FinishReason.ABORT,
 }
 _MOST_CALLS = 1024
-_LOGPROB_TOLERANCE = 1e-4
-"""Rounding may lift the log-probability of a certain token this far above 0."""
-_MISSING_LOGPROB = -9999.0
-"""What vLLM writes where it has no log-probability."""
 _NO_USAGE = Usage()
 
 
@@ -221,7 +218,7 @@ def _ids(values: Any, field: str, source: str) -> Any:
 
 def _logprobs(table: Any, source: str) -> Any:
     field = "choices[0].logprobs"
-    values = None
+    values: Any = None
     if type(table) is dict:
         values = table.get("token_logprobs")
         field += ".token_logprobs" if values is not None else ".content"
@@ -233,13 +230,14 @@ def _logprobs(table: Any, source: str) -> Any:
                 values = [row["logprob"] for row in rows]
             except (TypeError, KeyError):
                 _wrong(source, field, rows, "a list of objects with a logprob")
-    array = _array(values, "if", field, source, "a list of numbers").astype(np.float64)
-    if array.size and not (array.min() > _MISSING_LOGPROB and array.max() <= _LOGPROB_TOLERANCE):
-        good = (array > _MISSING_LOGPROB) & (array <= _LOGPROB_TOLERANCE)  # False for NaN too
-        at = int(np.argmin(good))
-        wanted = f"a finite log-probability in ({_MISSING_LOGPROB:g}, 0]"
-        _wrong(source, f"{field}[{at}]", float(array[at]), wanted)
-    return np.minimum(array, 0.0).astype(np.float32)
+    with np.errstate(over="ignore"):
+        array = _array(values, "if", field, source, "a list of numbers").astype(np.float32)
+    bad = bad_logprobs(array)
+    if bad.any():
+        at = int(bad.argmax())
+        wanted = f"a finite log-probability of at most 0, other than {MISSING_LOGPROB:g}"
+        _wrong(source, f"{field}[{at}]", values[at], wanted)
+    return array
 
 
 def _array(values: Any, kinds: str, field: str, source: str, wanted: str) -> Any:

@@ -12,11 +12,9 @@ from typing import Any
 
 from textgym.policies.decoding import Sampled, Token
 from textgym.server.completion_requests import Asked
+from textgym.tokens.arrays import MISSING_LOGPROB
 
 __all__ = ["Replies"]
-
-_LEAST_LOGPROB = -9999.0
-"""Stands for minus infinity, which JSON cannot write; the value is vLLM's."""
 
 
 class Replies:
@@ -146,7 +144,8 @@ def _tokens(sampled: Sampled) -> list[Token]:
 
 
 def _finite(logprob: float) -> float:
-    return min(max(logprob, _LEAST_LOGPROB), 0.0)
+    """JSON cannot write minus infinity: vLLM's mark stands for it."""
+    return min(max(logprob, MISSING_LOGPROB), 0.0)
 
 
 def _usage(prompts: Sequence[list[int]], results: Sequence[Sampled]) -> dict[str, int]:
