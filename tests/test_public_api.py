@@ -5,8 +5,11 @@ from __future__ import annotations
 import inspect
 import json
 import pickle
+import re
 import subprocess
 import sys
+import tomllib
+from pathlib import Path
 
 import pytest
 
@@ -68,6 +71,21 @@ def test_errors_survive_pickling_with_their_fields() -> None:
     assert issubclass(errors.MissingExtra, ImportError)
     extra = errors.MissingExtra("the viewer needs rich", extra="view")
     assert 'pip install "textgym[view]"' in str(pickle.loads(pickle.dumps(extra)))
+
+
+def test_every_extra_that_is_named_can_be_installed() -> None:
+    root = Path(__file__).parents[1]
+    offered = tomllib.loads((root / "pyproject.toml").read_text())["project"]["optional-dependencies"].keys()
+    named = re.compile(r'(?:textgym|\.)\[([a-z0-9]+(?:,[a-z0-9]+)*)\]|extra="(\w+)"|extra\s+`+(\w+)')
+    sources = [root / "README.md", *(root / "textgym").rglob("*.py")]
+    found = {
+        extra
+        for path in sources
+        for m in named.finditer(path.read_text())
+        for extra in m[m.lastindex].split(",")
+    }
+    assert {"ray", "mcp", "tokens", "transformers", "serve", "parquet"} <= found
+    assert found <= offered
 
 
 def test_the_tree_in_the_docstring_is_the_tree() -> None:
