@@ -247,11 +247,8 @@ def _plain(value: Any) -> Any:
 
 def _key(content: dict[str, Any]) -> str:
     present = {name: value for name, value in content.items() if value is not None}
-    plain = True
-    for value in present.values():
-        plain = plain and (type(value) in _SIMPLE or not value)
     try:
-        return seeding.content_id(present if plain else _stable(present))
+        return seeding.flat_id(present) or seeding.content_id(_stable(present))
     except (TypeError, ValueError) as error:
         raise DatasetError(f"no id can be made from its content ({error}): give the row an id") from None
 

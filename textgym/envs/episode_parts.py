@@ -1,7 +1,8 @@
 """What passes between ``TextEnv`` and its hooks: ``Setting``, ``Opening``, ``Reply`` and ``Ending``.
 
-Invariant: plain immutable values. A hook gets the setting and gives the others; ``TextEnv`` makes observations,
-rewards and infos of them, and nothing here knows how.
+Invariant: plain values that nobody changes once they are made. (They are not frozen, because making a frozen one
+takes three times as long, and every turn makes some.) A hook gets the setting and gives the others; ``TextEnv``
+makes observations, rewards and infos of them, and nothing here knows how.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from textgym.types import Message, StopReason
 __all__ = ["Ending", "Opening", "Reply", "Setting"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Setting:
     """What an episode is made from."""
 
@@ -36,7 +37,7 @@ class Setting:
         return seeding.generator(self.seed, stream)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Opening:
     """How an episode begins."""
 
@@ -48,7 +49,7 @@ class Opening:
     """JSON schemas of the tools on offer."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Reply:
     """How an environment answers one action."""
 
@@ -62,7 +63,7 @@ class Reply:
     """Why the episode ends here, or None if it goes on."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Ending:
     """What the end of an episode adds."""
 

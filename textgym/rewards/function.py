@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import math
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from enum import StrEnum
 from typing import Any, SupportsFloat, TypeVar
 
@@ -109,17 +109,15 @@ class RewardFunction:
             ConfigError: It asks for something that this episode does not have.
             RewardError: It raised.
         """
-        for required in self.required:
-            if required not in available:
-                missing = ", ".join(name for name in self.required if name not in available)
+        wanted = {name: available[name] for name in self.wanted if name in available}
+        if len(wanted) < len(self.wanted):
+            missing = ", ".join(name for name in self.required if name not in available)
+            if missing:
                 raise ConfigError(
                     f"reward function {self.name!r} asks for {missing}; there is {', '.join(sorted(available))}"
                 )
         try:
-            if self.takes_all:
-                return self.function(**available)
-            wanted = {name: available[name] for name in self.wanted if name in available}
-            return self.function(**wanted)
+            return self.function(**(available if self.takes_all else wanted))
         except Exception as error:
             raise self.raised(error) from error
 
@@ -166,17 +164,18 @@ def _nothing() -> None:
     pass
 
 
-def numbers(function: RewardFunction, value: Any) -> Iterable[tuple[str, float]]:
+def numbers(function: RewardFunction, value: Any) -> list[tuple[str, float]]:
     """The components of a value: (name, finite number).
 
     Raises:
         RewardError: Some part of it is no finite number.
     """
     if type(value) not in _SIMPLE and isinstance(value, Mapping):
-        for key, part in value.items():
-            yield str(key), number(f"{function.name}[{key!r}]", function.name, part)
-    else:
-        yield function.name, number(function.name, function.name, value)
+        return [
+            (str(key), number(f"{function.name}[{key!r}]", function.name, part))
+            for key, part in value.items()
+        ]
+    return [(function.name, number(function.name, function.name, value))]
 
 
 def number(what: str, function: str, value: Any) -> float:
