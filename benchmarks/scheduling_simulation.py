@@ -118,6 +118,20 @@ def run_table(
     return outcomes
 
 
+def compare(tables: dict[str, dict[str, Outcome]]) -> dict[str, dict[str, float]]:
+    """Trained tokens a second beside the synchronous batch, and what is trained on beside the truth."""
+    compared = {}
+    for tail in ("lognormal", "pareto"):
+        sync = tables[tail]["synchronous"]
+        for name in ("over-sampling 1.5", "4 extra in a group", "staleness 4, late ones awaited"):
+            outcome = tables[tail][name]
+            compared[f"{tail}, {name}, tokens a second / synchronous"] = {
+                "ratio": outcome.useful / sync.useful
+            }
+            compared[f"{tail}, {name}, length / truth"] = {"ratio": outcome.kept_length}
+    return compared
+
+
 def conclusion(tables: dict[str, dict[str, Outcome]]) -> str:
     """What the figures say; a sentence that these figures do not bear out is marked so."""
     log, pareto, place = (tables[key] for key in ("lognormal", "pareto", "routing and order"))
@@ -228,6 +242,7 @@ def main() -> None:
         document: dict[str, Any] = {
             title: {name: asdict(outcome) for name, outcome in rows.items()} for title, rows in tables.items()
         }
+        document["compared"] = compare(tables)
         Path(options.json).write_text(json.dumps(document, indent=2), "utf-8")
 
 
