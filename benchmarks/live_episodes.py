@@ -8,9 +8,13 @@ after a small run to warm up). Linux only: it reads ``/proc/self``.
   another process: errors, sockets, memory.
 - ``episodes``: 100 to 10,000 episodes of 5 turns, without a server.
 - ``turns``: 200 episodes of 1 to 256 turns, without a server.
-- ``tokens``: 1,000 episodes of 5 turns with 512 ids and log-probabilities each; what they hold beyond the arrays.
+- ``tokens``: 1,000 episodes of 5 turns, without a server, with and without 512 ids and log-probabilities a turn:
+  what the tokens add, beside their arrays (9 bytes a token: id, log-probability, mask).
 
-    python benchmarks/live_episodes.py [http episodes turns tokens] [--json FILE]
+    python benchmarks/live_episodes.py [http episodes turns tokens] [--most EPISODES] [--json FILE]
+
+Bars: no errors and at most 20 kB an episode with 10,000 over HTTP; bytes an episode the same from 100 to 10,000,
+and bytes a further turn from 16 to 256, within a quarter; tokens add at most their arrays and a quarter.
 """
 
 from __future__ import annotations
@@ -26,12 +30,15 @@ import time
 from pathlib import Path
 from typing import Any
 
+MANY, MOST_BYTES = 10_000, 20_000
+"""Episodes at once over HTTP, and bytes of each."""
 CASES: dict[str, list[dict[str, int]]] = {
-    "http": [{"episodes": 10_000, "turns": 5, "http": 1}],
-    "episodes": [{"episodes": n, "turns": 5} for n in (100, 300, 1000, 3000, 10_000)],
+    "http": [{"episodes": MANY, "turns": 5, "http": 1}],
+    "episodes": [{"episodes": n, "turns": 5} for n in (100, 300, 1000, 3000, MANY)],
     "turns": [{"episodes": 200, "turns": n} for n in (1, 4, 16, 64, 256)],
-    "tokens": [{"episodes": 1000, "turns": 5, "tokens": 512}],
+    "tokens": [{"episodes": 1000, "turns": 5, "tokens": tokens} for tokens in (0, 512)],
 }
+A_QUARTER_MORE = 1.25
 ANSWER = "<guess>1</guess>"
 
 
@@ -133,6 +140,7 @@ def measure(episodes: int, turns: int, http: int = 0, tokens: int = 0) -> dict[s
         return {
             "episodes": episodes,
             "turns": turns,
+            "tokens": tokens,
             "errors": len(run.errors),
             "bytes_per_episode": round(grown / episodes),
             "bytes_per_turn": round(grown / episodes / turns),
@@ -151,25 +159,78 @@ def measure(episodes: int, turns: int, http: int = 0, tokens: int = 0) -> dict[s
     return finish(Together(episodes, tokens))
 
 
+def compare(table: dict[str, list[dict[str, Any]]]) -> dict[str, dict[str, float]]:
+    """The ratios that the bars speak of.
+
+    Args:
+        table: Rows of each case that was played, in the order of ``CASES``.
+    """
+    compared: dict[str, dict[str, float]] = {}
+    if "http" in table:
+        (row,) = table["http"]
+        size = f"{row['episodes']} live episodes over HTTP"
+        compared[f"{size}, errors"] = {"ratio": row["errors"], "at_most": 0}
+        held = row["bytes_per_episode"]
+        bar = {"at_most": 1.0} if row["episodes"] == MANY else {}  # fewer have a connection each
+        compared[f"{size}, bytes an episode / {MOST_BYTES}"] = {"ratio": held / MOST_BYTES, **bar}
+    if "episodes" in table:
+        rows = table["episodes"]
+        span = f"{rows[-1]['episodes']} / {rows[0]['episodes']} episodes"
+        compared[f"{span}, bytes an episode"] = {
+            "ratio": rows[-1]["bytes_per_episode"] / rows[0]["bytes_per_episode"],
+            "at_most": A_QUARTER_MORE,
+        }
+        cpu = rows[-1]["cpu_ms_per_turn"] / rows[0]["cpu_ms_per_turn"]
+        compared[f"{span}, CPU a turn"] = {"ratio": cpu}
+    if "turns" in table:
+        *_, low, middle, high = table["turns"]
+        further = [
+            (b["bytes_per_episode"] - a["bytes_per_episode"]) / (b["turns"] - a["turns"])
+            for a, b in ((low, middle), (middle, high))
+        ]
+        compared[f"{middle['turns']} to {high['turns']} turns, bytes of a further turn / those before"] = {
+            "ratio": further[1] / further[0],
+            "at_most": A_QUARTER_MORE,
+        }
+        cpu = high["cpu_ms_per_turn"] / low["cpu_ms_per_turn"]
+        compared[f"{high['turns']} / {low['turns']} turns, CPU a turn"] = {"ratio": cpu}
+    if "tokens" in table:
+        bare, full = table["tokens"]
+        added = full["bytes_per_episode"] - bare["bytes_per_episode"]
+        compared["bytes that tokens add / their arrays"] = {
+            "ratio": added / full["array_bytes_per_episode"],
+            "at_most": A_QUARTER_MORE,
+        }
+    return compared
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("cases", nargs="*", default=list(CASES), help=", ".join(CASES))
+    parser.add_argument("--most", type=int, default=MANY, help="episodes of a case, at most")
     parser.add_argument("--one", help=argparse.SUPPRESS)
     parser.add_argument("--json", metavar="FILE")
     options = parser.parse_args()
     if options.one:
         print(json.dumps(measure(**json.loads(options.one))))
         return
+    unknown = sorted(set(options.cases) - CASES.keys())
+    if unknown:
+        parser.error(f"no case {', '.join(unknown)}: there are {', '.join(CASES)}")
     table: dict[str, list[Any]] = {}
     for name in options.cases:
-        for case in CASES[name]:
+        for given in CASES[name]:
+            case = given | {"episodes": min(given["episodes"], options.most)}
             command = [sys.executable, __file__, "--one", json.dumps(case)]
             done = subprocess.run(command, stdout=subprocess.PIPE, check=True)
             row = json.loads(done.stdout)
             table.setdefault(name, []).append(row)
             print(f"{name}: " + ", ".join(f"{key} {value}" for key, value in row.items()), flush=True)
+    compared = compare(table)
+    for what, row in compared.items():
+        print(f"{what}: {row['ratio']:.2f}" + (f" (at most {row['at_most']})" if "at_most" in row else ""))
     if options.json:
-        Path(options.json).write_text(json.dumps(table, indent=2), "utf-8")
+        Path(options.json).write_text(json.dumps({"cases": table, "compared": compared}, indent=2), "utf-8")
 
 
 if __name__ == "__main__":

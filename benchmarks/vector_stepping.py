@@ -1,14 +1,19 @@
 """How many steps a second does ``GroupVectorEnv`` take beside other vector environments, and are the texts right?
 
 64 toys (``peers/toy.py``, a third of a microsecond a step) in every autoreset mode: ``GroupVectorEnv``,
-Gymnasium's ``SyncVectorEnv`` and ``AsyncVectorEnv`` (shared memory on, one process a member), and GEM's
-``make_vec`` in a virtual environment of its own; then ``textgym/Echo-v0``, whose infos are real ones. Steps
-of members per second of CPU, worker processes included; systems alternate within each repeat (GEM comes after
-them); medians, and ratios as medians of the ratios within a repeat. Every text that is shown, in a run of its
-own before, and the last ones of the measured run are compared with toys played one by one.
+Gymnasium's ``SyncVectorEnv`` (as it is, and with ``copy=False``, its faster setting, which is safe for texts)
+and ``AsyncVectorEnv`` (shared memory on, one process a member), and GEM's ``make_vec`` in a virtual environment
+of its own; then ``textgym/Echo-v0``, whose infos are real ones. Steps of members per second of CPU, worker
+processes included, and per second of the clock, which is what worker processes are for; systems take turns
+within each repeat, forwards and backwards; medians, and ratios as medians of the ratios within a repeat. Every
+text that is shown, in a run of its own before, and the last ones of the measured run are compared with toys
+played one by one.
 
     python benchmarks/vector_stepping.py [--venvs DIR] [--members 64] [--steps 2000] [--repeats 7]
         [--without async gem gem-threads] [--json FILE]
+
+GEM is installed into ``--venvs`` where it is missing; without it, or where that fails, it is named with the
+reason.
 
 Bar: at least as many steps as ``SyncVectorEnv`` in the same mode, with right texts in every mode.
 """
@@ -19,7 +24,6 @@ import argparse
 import json
 import resource
 import statistics
-import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -31,14 +35,16 @@ from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv
 from peers.toy import MODES, Reference, Toy, actions
 from peers.venvs import Peer, Unavailable, run_program
 
-import textgym  # noqa: F401 - registers the ids
+import textgym
 from textgym.spaces import Unicode
 from textgym.vector import GroupVectorEnv
 
 GEM = Peer(label="GEM", program="step_gem.py", requirements=("gem-llm==0.1.0",))
 CHECKED_STEPS = 40
+GEMS = ("GEM make_vec", "GEM make_vec, threads")
+SLOW = ("AsyncVectorEnv", "GEM make_vec, threads")
 ASYNC_SHARE = 4
-"""A step of worker processes costs so much more that they take this part of the steps."""
+"""A step of worker processes and threads costs so much more that they take this part of the steps."""
 
 
 class TextToy(gym.Env[str, str]):
@@ -68,6 +74,9 @@ def echo() -> gym.Env[str, str]:
 MAKERS: dict[str, Callable[[Any, int, AutoresetMode], Any]] = {
     "GroupVectorEnv": lambda make, members, mode: GroupVectorEnv(make, members, autoreset_mode=mode),
     "SyncVectorEnv": lambda make, members, mode: SyncVectorEnv([make] * members, autoreset_mode=mode),
+    "SyncVectorEnv, copy=False": lambda make, members, mode: SyncVectorEnv(
+        [make] * members, copy=False, autoreset_mode=mode
+    ),
     "AsyncVectorEnv": lambda make, members, mode: AsyncVectorEnv([make] * members, autoreset_mode=mode),
 }
 
@@ -106,33 +115,41 @@ def expected(members: int, said: list[list[str]], mode: str) -> list[list[str]]:
     return shown
 
 
-def cpu() -> float:
-    """CPU seconds of this process and of its children that have ended."""
+def now() -> np.ndarray:
+    """Seconds of CPU, of this process and of its children that have ended, and of the clock."""
     used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-    return sum(usage.ru_utime + usage.ru_stime for usage in used)
+    return np.array([sum(usage.ru_utime + usage.ru_stime for usage in used), time.perf_counter()])
 
 
-def speed(name: str, make: Any, members: int, steps: int, mode: str) -> tuple[float, Any]:
-    """Steps of members per CPU second, and the last texts."""
+def speed(name: str, make: Any, members: int, steps: int, mode: str) -> tuple[list[float], Any]:
+    """Steps of members per second of CPU and of the clock, and the last texts."""
     said = [actions(turn, members) for turn in range(steps)]
     if name != "AsyncVectorEnv":
         envs = MAKERS[name](make, members, AutoresetMode[mode.upper()])
         play(envs, said[:5], mode)
-        began = time.process_time()
+        began = now()
         texts = play(envs, said, mode)
-        spent = time.process_time() - began
+        spent = now() - began
         envs.close()
-        return members * steps / spent, texts
+        return list(members * steps / spent), texts
     lives = []
     for count in (1, steps):  # the time of workers is known when they have ended, their start included
-        began = cpu()
+        began = now()
         envs = MAKERS[name](make, members, AutoresetMode[mode.upper()])
         texts = play(envs, said[:count], mode)
         envs.close()
-        lives.append(cpu() - began)
-    if lives[1] < 1.1 * lives[0]:
+        lives.append(now() - began)
+    if (lives[1] < 1.1 * lives[0]).any():
         raise Unavailable(f"{steps} steps do not show beside starting the workers: give more --steps")
-    return members * (steps - 1) / (lives[1] - lives[0]), texts
+    return list(members * (steps - 1) / (lives[1] - lives[0])), texts
+
+
+def speed_of_gem(name: str, members: int, steps: int, venvs: Path | None) -> tuple[list[float], bool, str]:
+    """The same of GEM: both speeds, whether the last texts are right, its version."""
+    arguments = ["--members", str(members), "--steps", str(steps)]
+    line = run_program(GEM, venvs, [*arguments, *(["--threads"] if name.endswith("threads") else [])])
+    speeds = [line["steps_per_cpu_second"], line["steps_per_second"]]
+    return speeds, line["texts_are_right"], line["version"]
 
 
 def texts_are_right(name: str, members: int, mode: str) -> bool:
@@ -147,106 +164,102 @@ def texts_are_right(name: str, members: int, mode: str) -> bool:
     return shown == expected(members, said, mode)
 
 
-def measure(make: Any, names: list[str], mode: str, options: argparse.Namespace) -> dict[str, Any]:
+def measure(
+    make: Any, names: list[str], mode: str, options: argparse.Namespace, venvs: Path | None
+) -> dict[str, Any]:
     """All repeats of one environment in one mode."""
-    speeds: dict[str, list[float]] = {name: [] for name in names}
-    right = {name: make is not TextToy or texts_are_right(name, options.members, mode) for name in names}
+    speeds: dict[str, list[list[float]]] = {name: [] for name in names}
+    toys = make is TextToy
+    right = {name: not toys or name in GEMS or texts_are_right(name, options.members, mode) for name in names}
+    versions = {name: gym.__version__ for name in names if name.startswith(("Sync", "Async"))}
     failed: dict[str, Any] = {}
-    for _ in range(options.repeats):
-        for name in names:
-            steps = options.steps if name != "AsyncVectorEnv" else max(2, options.steps // ASYNC_SHARE)
+    for repeat in range(options.repeats):
+        for name in names[:: -1 if repeat % 2 else 1]:
+            if name in failed:
+                continue
+            steps = max(2, options.steps // (ASYNC_SHARE if name in SLOW else 1))
             try:
-                rate, texts = speed(name, make, options.members, steps, mode)
+                if name in GEMS:
+                    rates, same, versions[name] = speed_of_gem(name, options.members, steps, venvs)
+                    right[name] &= same
+                else:
+                    rates, texts = speed(name, make, options.members, steps, mode)
+                    said = [actions(turn, options.members) for turn in range(steps)]
+                    right[name] &= not toys or list(texts) == expected(options.members, said, mode)[-1]
             except Unavailable as error:
                 failed[name] = {"failed": str(error)}
                 continue
-            speeds[name].append(rate)
-            if make is TextToy:
-                said = [actions(turn, options.members) for turn in range(steps)]
-                right[name] &= list(texts) == expected(options.members, said, mode)[-1]
-    return failed | {
-        name: {
-            "steps_per_cpu_second": statistics.median(speeds[name]),
+            speeds[name].append(rates)
+    return {
+        name: failed.get(name)
+        or {
+            "version": versions.get(name, textgym.__version__),
+            "steps_per_cpu_second": statistics.median(rates[0] for rates in speeds[name]),
+            "steps_per_second": statistics.median(rates[1] for rates in speeds[name]),
             "of_repeats": speeds[name],
-            **({"texts_are_right": right[name]} if make is TextToy else {}),
+            **({"texts_are_right": right[name]} if toys else {}),
         }
         for name in names
-        if name not in failed
-    }
-
-
-def measure_gem(options: argparse.Namespace, venvs: Path, threads: bool) -> dict[str, Any]:
-    """All repeats of GEM, or the reason why there are none."""
-    steps = max(2, options.steps // (ASYNC_SHARE if threads else 1))
-    arguments = [
-        "--members",
-        str(options.members),
-        "--steps",
-        str(steps),
-        *(["--threads"] if threads else []),
-    ]
-    try:
-        lines = [run_program(GEM, venvs, arguments) for _ in range(options.repeats)]
-    except Unavailable as error:
-        return {"failed": str(error)}
-    return {
-        "version": lines[0]["version"],
-        "steps_per_cpu_second": statistics.median(line["steps_per_cpu_second"] for line in lines),
-        "of_repeats": [line["steps_per_cpu_second"] for line in lines],
-        "texts_are_right": all(line["texts_are_right"] for line in lines),
     }
 
 
 def add_ratios(rows: dict[str, Any]) -> None:
-    """GroupVectorEnv beside each other one."""
+    """GroupVectorEnv beside each other one, with the bar where there is one."""
     own = rows["GroupVectorEnv"]["of_repeats"]
     for name, row in rows.items():
-        if name != "GroupVectorEnv" and "failed" not in row:
-            pairs = zip(own, row["of_repeats"], strict=True)
-            row["compared"] = {"ratio": statistics.median(mine / other for mine, other in pairs)}
-            if name == "SyncVectorEnv":
-                row["compared"]["at_least"] = 1.0
+        if name == "GroupVectorEnv":
+            continue
+        bar = {"at_least": 1.0} if name == "SyncVectorEnv" else {}
+        if "failed" in row:
+            row["compared"] = {"CPU": {"missing": row["failed"], **bar}}
+            continue
+        for at, unit in enumerate(("CPU", "clock")):
+            ratio = statistics.median(a[at] / b[at] for a, b in zip(own, row["of_repeats"], strict=True))
+            row.setdefault("compared", {})[unit] = {"ratio": ratio, **(bar if unit == "CPU" else {})}
+    if "texts_are_right" in rows["GroupVectorEnv"]:
+        right = rows["GroupVectorEnv"]["texts_are_right"]
+        rows["GroupVectorEnv"]["compared"] = {"right texts": {"ratio": float(right), "at_least": 1.0}}
 
 
 def show(title: str, rows: dict[str, Any]) -> None:
-    print(f"\n{title:<34}{'steps / CPU s':>15}{'GroupVectorEnv is':>20}   texts")
+    heads = ("steps / CPU s", "GroupVectorEnv is", "steps / s", "GroupVectorEnv is")
+    print(f"\n{title:<34}" + "".join(f"{head:>19}" for head in heads) + "   texts")
     for name, row in rows.items():
+        label = f"{name} {row.get('version', '')}"
         if "failed" in row:
-            print(f"  {name:<32}could not be measured: {row['failed']}")
+            print(f"  {label:<32}could not be measured: {row['failed']}")
             continue
-        times = f"{row['compared']['ratio']:.2f} times" if "compared" in row else ""
+        cells = []
+        for unit, key in (("CPU", "steps_per_cpu_second"), ("clock", "steps_per_second")):
+            times = f"{row['compared'][unit]['ratio']:.2f} times" if unit in row.get("compared", {}) else ""
+            cells += [f"{row[key]:,.0f}", times]
         verdict = {True: "right", False: "WRONG", None: ""}[row.get("texts_are_right")]
-        print(f"  {name:<32}{row['steps_per_cpu_second']:>15,.0f}{times:>20}   {verdict}")
+        print(f"  {label:<32}" + "".join(f"{cell:>19}" for cell in cells) + f"   {verdict}", flush=True)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument(
-        "--venvs", metavar="DIR", help="where virtual environments are kept (default: nowhere)"
-    )
+    parser.add_argument("--venvs", metavar="DIR", help="where the peers' environments are kept or made")
     parser.add_argument("--members", type=int, default=64)
     parser.add_argument("--steps", type=int, default=2000)
     parser.add_argument("--repeats", type=int, default=7)
     parser.add_argument("--without", nargs="+", choices=["async", "gem", "gem-threads"], default=[])
     parser.add_argument("--json", metavar="FILE")
     options = parser.parse_args()
-    names = [name for name in MAKERS if name != "AsyncVectorEnv" or "async" not in options.without]
+    left_out = {"async": "AsyncVectorEnv", "gem": GEMS[0], "gem-threads": GEMS[1]}
+    without = {left_out[name] for name in options.without}
+    venvs = Path(options.venvs) if options.venvs else None
     table: dict[str, Any] = {}
-    with tempfile.TemporaryDirectory() as temporary:
-        venvs = Path(options.venvs or temporary)
+    for kind, make in (("toy", TextToy), ("Echo-v0", echo)):
         for mode in MODES:
-            table[f"toy, {mode}"] = rows = measure(TextToy, names, mode, options)
-            if mode == "same_step":
-                for name, threads in (("gem", False), ("gem-threads", True)):
-                    if name not in options.without:
-                        label = "GEM make_vec, threads" if threads else "GEM make_vec"
-                        rows[label] = measure_gem(options, venvs, threads)
+            names = [name for name in MAKERS if name not in without]
+            if kind == "Echo-v0":
+                names = [name for name in names if name not in SLOW]
+            elif mode == "same_step":
+                names += [name for name in GEMS if name not in without]
+            table[f"{kind}, {mode}"] = rows = measure(make, names, mode, options, venvs)
             add_ratios(rows)
-            show(f"{options.members} toys, {mode}", rows)
-        for mode in MODES:
-            table[f"Echo-v0, {mode}"] = rows = measure(echo, names[:2], mode, options)
-            add_ratios(rows)
-            show(f"{options.members} x Echo-v0, {mode}", rows)
+            show(f"{options.members} x {kind}, {mode}", rows)
     if options.json:
         Path(options.json).write_text(json.dumps(table, indent=2), "utf-8")
 

@@ -4,8 +4,9 @@ It is ``textgym/GuessNumber-v0`` with ``low=2`` word for word, against a model t
 number is never found and each episode takes all its turns. The environment's part of a turn is to read the
 guess from its tags, compare it and say the hint; the reward is 0.
 
-Invariant: what is measured are the CPU seconds of this process and of its children that have ended, from the
-first request after the warm-up to the last. Importing, installing and warming up are outside.
+Invariant: what is measured are the CPU seconds of this process, all of its threads, and of its children that
+have ended, from the first request after the warm-up to the last. Importing, installing and warming up are
+outside. Every system runs on asyncio's own event loop, and none writes records to a disk.
 """
 
 from __future__ import annotations
@@ -13,19 +14,22 @@ from __future__ import annotations
 import argparse
 import gc
 import json
+import platform
 import re
 import resource
 import sys
 import time
 from collections.abc import Callable
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 __all__ = ["HIGH", "LOW", "MAX_TOKENS", "MODEL", "hint", "measure", "number_of", "rules", "won"]
 
 LOW, HIGH = 2, 100
 MODEL = "mock"
-MAX_TOKENS = 16
+MAX_TOKENS = 1024
+_BENEATH = ("aiohttp", "anyio", "httpx", "httpx2", "openai", "orjson", "pydantic")
+"""What systems stand on and do not pin: its versions go with the figures."""
 _RSS_PER_MB = 1 << 20 if sys.platform == "darwin" else 1 << 10
 _GUESS = re.compile(r"<guess>\s*([+-]?[0-9]+)\s*</guess>")
 
@@ -86,12 +90,23 @@ def measure(system: str, package: str, play: Callable[[str, int, int, int], int]
     line = {
         "system": system,
         "version": version(package),
+        "beneath": {"python": platform.python_version(), **_versions()},
         "cpu_ms_per_turn": cpu / turns * 1e3,
         "turns_per_second": turns / wall,
         "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / _RSS_PER_MB,
         "uncounted_children": _living_children(),
     }
     print(json.dumps(line))
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for package in _BENEATH:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
 
 
 def _cpu() -> float:

@@ -24,17 +24,23 @@ async def episode(client: AsyncOpenAI, number: int, turns: int) -> int:
     return turns
 
 
+async def play_all(client: AsyncOpenAI, episodes: int, turns: int, concurrency: int) -> int:
+    """Play all through a client, and tell their turns."""
+    left = iter(range(episodes))
+
+    async def worker() -> int:
+        return sum([await episode(client, number_of(index), turns) for index in left])
+
+    async with client:
+        return sum(await asyncio.gather(*(worker() for _ in range(concurrency))))
+
+
 def play(base_url: str, episodes: int, turns: int, concurrency: int) -> int:
     """All episodes."""
 
     async def main() -> int:
-        left = iter(range(episodes))
-
-        async def worker(client: AsyncOpenAI) -> int:
-            return sum([await episode(client, number_of(index), turns) for index in left])
-
-        async with AsyncOpenAI(base_url=base_url, api_key="none") as client:
-            return sum(await asyncio.gather(*(worker(client) for _ in range(concurrency))))
+        client = AsyncOpenAI(base_url=base_url, api_key="none")
+        return await play_all(client, episodes, turns, concurrency)
 
     return asyncio.run(main())
 

@@ -37,17 +37,19 @@ class Peer:
     requirements: tuple[str, ...] = ()
     """What its environment holds; empty is this interpreter with this repository."""
 
-    def python(self, folder: Path) -> str:
+    def python(self, folder: Path | None) -> str:
         """The interpreter, made first where it is missing.
 
         Args:
-            folder: Where environments are kept.
+            folder: Where environments are kept; None makes none.
 
         Raises:
-            Unavailable: It could not be installed.
+            Unavailable: It could not be installed, or there is no folder for it.
         """
         if not self.requirements:
             return sys.executable
+        if folder is None:
+            raise Unavailable(f"needs {' and '.join(self.requirements)} in a folder of --venvs")
         venv = folder / Path(self.program).stem.partition("_")[2]
         python = venv / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
         wanted = "\n".join(self.requirements)
@@ -65,6 +67,11 @@ PEERS = {
     "textgym": Peer(label="textgym", program="play_textgym.py"),
     "aiohttp": Peer(label="raw aiohttp", program="play_aiohttp.py", requirements=("aiohttp==3.14.5",)),
     "openai": Peer(label="openai client", program="play_openai.py", requirements=("openai==3.54.0",)),
+    "openai-aiohttp": Peer(
+        label="openai on aiohttp",
+        program="play_openai_aiohttp.py",
+        requirements=("openai[aiohttp]==3.54.0",),
+    ),
     "atropos": Peer(label="Atropos", program="play_atropos.py", requirements=("atroposlib==0.4.0",)),
     "verifiers": Peer(label="verifiers", program="play_verifiers.py", requirements=("verifiers==0.3.1",)),
     "inspect": Peer(
@@ -77,13 +84,13 @@ PEERS = {
 
 
 def run_program(
-    peer: Peer, folder: Path, arguments: Sequence[str], timeout: float = 1800.0
+    peer: Peer, folder: Path | None, arguments: Sequence[str], timeout: float = 1800.0
 ) -> dict[str, Any]:
     """Run a peer's program and read its JSON line.
 
     Args:
         peer: Which.
-        folder: Where environments are kept.
+        folder: Where environments are kept; None leaves out peers that need one.
         arguments: Its command line.
         timeout: Seconds until it is given up.
 
@@ -91,6 +98,7 @@ def run_program(
         Unavailable: It could not be installed, failed, or said nothing that can be read.
     """
     env = {key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "PYTHONHOME")}
+    env["NO_PROXY"] = env["no_proxy"] = "*"  # some clients would send what is for the mock server to a proxy
     if not peer.requirements:
         env["PYTHONPATH"] = str(ROOT)
     output = _checked([peer.python(folder), str(HERE / peer.program), *arguments], env=env, timeout=timeout)

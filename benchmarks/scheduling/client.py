@@ -1,130 +1,34 @@
-"""Who runs when, and what is trained on: one rule with four numbers.
+"""Who runs when, and what is trained on, event by event: the rule of ``policy``.
 
-A trainer takes batches of ``batch`` finished groups; its version is the number of batches it has trained. A
-group is stamped with the version at which its first sample is sent, and its staleness is the version that
-trains on it less its stamp. A group may start while fewer than ``(version + staleness + over_sampling) *
-batch`` are trained or alive. Nothing more stale than ``staleness`` is ever trained on: either the trainer
-waits for the old groups (``WAIT``), or they are aborted when the next version could no longer use them
-(``DROP``). So
-
-- ``staleness=0`` is the synchronous batch,
-- ``staleness=0, over_sampling=1.5, late=DROP`` starts half as many groups again and stops when enough are
-  done,
-- ``staleness=n`` is asynchronous with bounded staleness.
-
-Invariant: the bound holds for every trained group, and a group ends trained, dropped or unfinished, never
-twice.
+Invariant: the bound on staleness holds for every trained group, and a group ends trained, dropped or
+unfinished, never twice.
 """
 
 from __future__ import annotations
 
 import math
 from collections import Counter, deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import Enum
 from typing import Any
 
-import numpy as np
-
 from scheduling.cluster import Clock, Cluster, Request, falling_rates
+from scheduling.policy import Engines, Late, Order, Policy, Routing
 from scheduling.workload import Group, Workload
 
-__all__ = ["Engines", "Late", "Order", "Outcome", "Policy", "Routing", "simulate"]
+__all__ = ["Client", "Trained"]
 
 
-class Late(Enum):
-    """What becomes of groups that are about to be too stale."""
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """A group that was trained on."""
 
-    WAIT = "wait"
-    DROP = "drop"
-
-
-class Routing(Enum):
-    """Which replica answers."""
-
-    GROUP = "group"
-    """All samples of a group go to the replica that had the fewest when it started: they share its prompt."""
-    SAMPLE = "sample"
-    """A sample goes to the replica that has the fewest, and stays: it keeps its own cache."""
-    TURN = "turn"
-    """Every turn goes to the replica that has the fewest: whatever is not cached there is read again."""
-
-
-class Order(Enum):
-    """Which group of a batch starts first, by what is known of its task before."""
-
-    GIVEN = "given"
-    SHORTEST = "shortest"
-    LONGEST = "longest"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Policy:
-    """What the client and the trainer do."""
-
-    batch: int
-    """Groups of a training batch."""
-    staleness: int = 0
-    """Most versions between start and training."""
-    over_sampling: float = 1.0
-    """Groups alive for each that is needed, at least 1."""
-    late: Late = Late.WAIT
-    """What becomes of late groups."""
-    routing: Routing = Routing.SAMPLE
-    """Which replica answers."""
-    order: Order = Order.GIVEN
-    """Which group starts first."""
-    train_seconds: float = 0.0
-    """Time of a training step; engines may go on meanwhile as far as the rule allows."""
-
-    def __post_init__(self) -> None:
-        if self.over_sampling < 1.0 or self.staleness < 0 or self.batch < 1:
-            raise ValueError(f"{self}: batch and over_sampling are at least 1, staleness at least 0")
-        if self.over_sampling > 1.0 and self.late is Late.WAIT:
-            raise ValueError(
-                "over_sampling starts groups that cannot all be trained on in time: late=Late.DROP"
-            )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Engines:
-    """The inference side."""
-
-    replicas: int
-    """Engine replicas."""
-    slots: int = 16
-    """Requests that a replica runs at once."""
-    single_rate: float = 100.0
-    """Tokens a second of a request alone in its replica."""
-    share_when_full: float = 0.5
-    """Rate of a request in a full replica relative to that."""
-    prefill: float = 0.02
-    """Cost of reading a token relative to writing one."""
-    load: float = 1.25
-    """Episodes under way for each slot: those that wait for their environment need none."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
-    """What came of it, over the measured batches."""
-
-    throughput: float
-    """Trained groups a second relative to the ideal: every slot taken, each prompt read once, nothing dropped."""
-    useful: float
-    """Tokens trained on a second relative to the capacity."""
-    idle: float
-    """Share of slot-seconds without a request."""
-    wait_p99: float
-    """99th percentile of a request's wait for a slot, seconds."""
-    kept_length: float
-    """Mean length of trained samples relative to that of all that were trained or dropped."""
-    staleness: float
-    """Mean staleness of trained groups."""
-    stalest: int
-    """Greatest staleness of them."""
-    seconds: float
-    """Length of the measured time."""
+    staleness: int
+    """Versions between its start and its training."""
+    group: Group
+    """What was drawn."""
+    kept: list[int]
+    """The samples that were trained on, by row, in the order in which they were done."""
 
 
 class _Episode:
@@ -139,14 +43,14 @@ class _Episode:
 
 
 class _Running:
-    __slots__ = ("drawn", "dropped", "episodes", "left", "read_at", "stamp")
+    __slots__ = ("drawn", "episodes", "is_over", "kept", "read_at", "stamp")
 
     def __init__(self, drawn: Group, stamp: int) -> None:
         self.drawn, self.stamp = drawn, stamp
         self.episodes = [_Episode(self, row) for row in range(len(drawn.tokens))]
-        self.left = len(self.episodes)
+        self.kept: list[int] = []
         self.read_at: set[int] = set()
-        self.dropped = False
+        self.is_over = False
 
 
 class _Least:
@@ -191,13 +95,19 @@ class Client:
         rates = falling_rates(engines.slots, engines.single_rate, engines.share_when_full)
         self.cluster = Cluster(self.clock, engines.replicas, rates, self._answered)
         self.version = 0
-        self.trained: list[tuple[int, Group]] = []
-        """(staleness, group) in the order of training."""
+        self.trained: list[Trained] = []
+        """In the order of training."""
         self.dropped: list[Group] = []
         self.waits: list[float] = []
         """Of all requests that ended."""
         self.lost_work = 0.0
         """Tokens that aborted requests had got."""
+        self._needed = workload.group_size - policy.extra_members
+        if self._needed < 1:
+            raise ValueError(
+                f"extra_members is {policy.extra_members}: it must be less than the group_size, "
+                f"{workload.group_size}"
+            )
         self._places = max(1, round(engines.load * engines.replicas * engines.slots))
         self._under_way = 0
         self._ready: deque[_Episode] = deque()
@@ -223,7 +133,7 @@ class Client:
             if not self._ready and not self._start():
                 return
             episode = self._ready.popleft()
-            if not episode.group.dropped:
+            if not episode.group.is_over:
                 self._under_way += 1
                 episode.active = True
                 self._attach(episode)
@@ -310,16 +220,15 @@ class Client:
             return
         self._stop(episode)
         group = episode.group
-        group.left -= 1
-        if not group.left:
-            del self._alive[group]
+        group.kept.append(episode.row)
+        if len(group.kept) == self._needed:
+            self._end(group)
             self._finished.setdefault(group.stamp, deque()).append(group)
-            group.episodes = []
             self._train()
         self._admit()
 
     def _stepped(self, episode: _Episode) -> None:
-        if not episode.group.dropped:
+        if not episode.group.is_over:
             episode.turn += 1
             self._ask(episode)
 
@@ -339,7 +248,8 @@ class Client:
             return
         for stamp, count in taken.items():
             groups = self._finished[stamp]
-            self.trained += [(self.version - stamp, groups.popleft().drawn) for _ in range(count)]
+            for group in (groups.popleft() for _ in range(count)):
+                self.trained.append(Trained(self.version - stamp, group.drawn, group.kept))
             self._forget(stamp, count)
         self._is_training = True
         if policy.late is Late.DROP:
@@ -369,13 +279,10 @@ class Client:
         due = self.version - self.policy.staleness
         late = [group for group in self._alive if group.stamp <= due]
         for group in late:
-            del self._alive[group]
-            for episode in group.episodes:
-                self._abort(episode)
+            self._end(group)
         for stamp in [stamp for stamp in self._finished if stamp <= due]:
             late += self._finished.pop(stamp)
         for group in late:
-            group.dropped = True
             self._forget(group.stamp, 1)
             self.dropped.append(group.drawn)
         if not self.policy.staleness:  # what has not begun would begin with the next batch's
@@ -389,6 +296,14 @@ class Client:
             del self._stamps[stamp]
         if stamp in self._finished and not self._finished[stamp]:
             del self._finished[stamp]
+
+    def _end(self, group: _Running) -> None:
+        """Nothing of a group goes on."""
+        del self._alive[group]
+        group.is_over = True
+        for episode in group.episodes:
+            self._abort(episode)
+        group.episodes = []
 
     def _abort(self, episode: _Episode) -> None:
         if episode.request is not None:
@@ -414,44 +329,3 @@ class Client:
                 "dropped": len(self.dropped),
             }
         )
-
-
-def simulate(workload: Workload, engines: Engines, policy: Policy, batches: int) -> Outcome:
-    """Measure a policy after it has warmed up.
-
-    Args:
-        workload: What is generated.
-        engines: Where.
-        policy: How.
-        batches: Training batches to measure, at least; where groups are awaited they are trained on in
-            bursts, so ``4 (staleness + 1)`` are measured in any case. ``staleness + 1`` more come first.
-    """
-    batches = max(batches, 4 * (policy.staleness + 1)) if policy.staleness else batches
-    warm = policy.staleness + 1
-    client = Client(workload, engines, policy)
-    client.run(warm + batches)
-    first, last = client.marks[warm - 1], client.marks[-1]
-    trained = client.trained[warm * policy.batch :]
-    kept = [drawn for _, drawn in trained]
-    resolved = [*kept, *client.dropped[int(first["dropped"]) : int(last["dropped"])]]
-    kept_tokens, all_tokens = _mean_tokens(kept), _mean_tokens(resolved)
-    prompt = engines.prefill * workload.prompt_tokens
-    seconds = last["time"] - first["time"]
-    capacity = client.cluster.capacity
-    waits = client.waits[int(first["waits"]) : int(last["waits"])]
-    staleness = [stale for stale, _ in trained]
-    return Outcome(
-        throughput=len(trained) / seconds * (all_tokens + prompt) / capacity,
-        useful=len(trained) / seconds * kept_tokens / capacity,
-        idle=1.0 - (last["busy"] - first["busy"]) / (engines.replicas * engines.slots * seconds),
-        wait_p99=float(np.percentile(waits, 99)),
-        kept_length=kept_tokens / all_tokens,
-        staleness=float(np.mean(staleness)),
-        stalest=max(staleness),
-        seconds=seconds,
-    )
-
-
-def _mean_tokens(groups: Sequence[Group]) -> float:
-    """Mean tokens of a group."""
-    return float(np.mean([group.tokens.sum() for group in groups]))

@@ -1,7 +1,7 @@
 """What is to be generated: groups of samples with heavy-tailed lengths, correlated within a group.
 
-Invariant: group ``g`` of a seed is the same whatever policy asks for it and in whatever order, so that
-policies are compared on the same work.
+Invariant: group ``g`` of a seed is the same whatever policy asks for it and in whatever order, and its first
+samples are the same in a larger group, so that policies are compared on the same work.
 """
 
 from __future__ import annotations
@@ -89,16 +89,16 @@ class Workload:
         return Group(index=index, tokens=tokens[row], latencies=latencies[row], expected=float(expected[row]))
 
     def _draw(self, number: int) -> tuple[np.ndarray, ...]:
-        rng = np.random.default_rng((self.seed, number))
-        shape = (_CHUNK, self.group_size)
-        shared = rng.standard_normal((_CHUNK, 1))
-        scores = math.sqrt(self.correlation) * shared + math.sqrt(
-            1.0 - self.correlation
-        ) * rng.standard_normal(shape)
+        rngs = [np.random.default_rng((self.seed, number, part)) for part in range(4)]
+        members, turns = self.group_size, self.turns
+        # Member after member, so that a larger group is the smaller one and more.
+        shared = rngs[0].standard_normal((_CHUNK, 1))
+        own = rngs[1].standard_normal((members, _CHUNK)).T
+        scores = math.sqrt(self.correlation) * shared + math.sqrt(1.0 - self.correlation) * own
         lengths = np.minimum(self._lengths(scores), self.cap) * self.mean_tokens
-        shares = rng.exponential(size=(*shape, self.turns))
+        shares = rngs[2].exponential(size=(members, _CHUNK, turns)).swapaxes(0, 1)
         tokens = lengths[..., None] * shares / shares.sum(axis=2, keepdims=True)
-        latencies = rng.exponential(self.latency, (*shape, self.turns - 1))
+        latencies = rngs[3].exponential(self.latency, (members, _CHUNK, turns - 1)).swapaxes(0, 1)
         return tokens, latencies, shared[:, 0]
 
     def _lengths(self, scores: np.ndarray) -> np.ndarray:
