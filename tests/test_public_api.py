@@ -5,8 +5,11 @@ from __future__ import annotations
 import inspect
 import json
 import pickle
+import re
 import subprocess
 import sys
+import tomllib
+from pathlib import Path
 
 import pytest
 
@@ -68,6 +71,15 @@ def test_errors_survive_pickling_with_their_fields() -> None:
     assert issubclass(errors.MissingExtra, ImportError)
     extra = errors.MissingExtra("the viewer needs rich", extra="view")
     assert 'pip install "textgym[view]"' in str(pickle.loads(pickle.dumps(extra)))
+
+
+def test_every_extra_that_an_error_names_can_be_installed() -> None:
+    root = Path(__file__).parents[1]
+    declared = tomllib.loads((root / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    named = re.compile(r'MissingExtra\([^)]*extra="(\w+)"', re.DOTALL)
+    asked = {extra for path in (root / "textgym").rglob("*.py") for extra in named.findall(path.read_text())}
+    assert asked >= {"ray", "serve"}
+    assert asked <= set(declared)
 
 
 def test_the_tree_in_the_docstring_is_the_tree() -> None:
