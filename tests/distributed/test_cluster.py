@@ -12,18 +12,22 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
+import gymnasium as gym
 import pytest
 
 import textgym
 from textgym import Completion, CompletionRequest, Rubric, SingleTurnEnv
 from textgym.errors import AuthenticationFailed, ConfigError, ProviderUnreachable, RunAborted
 from textgym.rewards import group_reward
-from textgym.testing import MockModelServer
+from textgym.testing import MockModelServer, ToyTokenizer
+from textgym.tokens import ChatTemplate
 
 ray = pytest.importorskip("ray")
 distributed = pytest.importorskip("textgym.distributed")
+actors = pytest.importorskip("textgym.distributed.actors")
 
 # Workers cannot import this file by name.
 ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])
@@ -154,6 +158,52 @@ def test_ids_arguments_and_servers_cross() -> None:
     assert there[0].env_kwargs == {"difficulty": 1}
 
 
+class Words:
+    """A policy that renders by a template of its own."""
+
+    name = "words"
+
+    def __init__(self) -> None:
+        self.template = ChatTemplate(ToyTokenizer())
+
+    async def complete(self, request: CompletionRequest) -> Completion:
+        assert request.prompt_ids is not None  # rendered by the engine
+        text = f"<guess>{request.sample + 3 * len(request.messages)}</guess>"
+        ids = [*text.encode(), ToyTokenizer.eos_token_id]
+        return Completion(
+            text=text, prompt_token_ids=request.prompt_ids, token_ids=ids, logprobs=[-0.1] * len(ids)
+        )
+
+
+def test_prompts_are_rendered_by_the_policys_own_template() -> None:
+    arguments: dict[str, Any] = {"num_examples": 3, "group_size": 2, "limits": textgym.Limits(turns=3)}
+    there = distributed.rollout("textgym/GuessNumber-v0", Words(), **arguments)
+    here = textgym.rollout("textgym/GuessNumber-v0", Words(), **arguments)
+    assert plain(there) == plain(here)
+    assert there.config == here.config
+    assert max(len(t.steps) for t in here) > 1
+    for one, other in zip(there, here, strict=True):
+        assert one.tokens == other.tokens
+        assert one.tokens.mask.tolist() == other.tokens.mask.tolist()
+        assert 0 < sum(one.tokens.mask) < len(one.tokens.mask)
+
+
+@pytest.mark.filterwarnings("ignore:.*latest versioned environment")
+@pytest.mark.parametrize("name", ["textgym:textgym/Echo-v0", "textgym/Echo"])
+def test_ids_with_a_module_and_without_a_version_cross(name: str) -> None:
+    there = distributed.rollout(name, textgym.ScriptedPolicy(answer), num_examples=2)
+    assert plain(there) == plain(local(name, num_examples=2))
+
+
+def test_ids_that_only_the_driver_has_registered_cross() -> None:
+    gym.register("Driver/Sums-v0", entry_point=qa)
+    try:
+        there = distributed.rollout("Driver/Sums-v0", textgym.ScriptedPolicy(answer), num_examples=2)
+        assert plain(there) == plain(local("Driver/Sums-v0", num_examples=2))
+    finally:
+        del gym.registry["Driver/Sums-v0"]
+
+
 def test_groups_stream_out_as_they_finish(tmp_path: Path) -> None:
     gate = tmp_path / "gate"
 
@@ -260,6 +310,39 @@ def test_a_killed_worker_is_replaced(tmp_path: Path) -> None:
     assert sum(begun(diary).values()) - 40 <= 2 * 4  # what it played, and what it held to play next
 
 
+def test_a_worker_that_dies_while_it_starts_is_replaced(tmp_path: Path) -> None:
+    driver, once = os.getpid(), tmp_path / "once"
+
+    class Frail(Diary):
+        async def preflight(self) -> None:
+            if os.getpid() != driver and not once.exists():
+                once.touch()
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    diary = tmp_path / "diary"
+    run = distributed.rollout(qa, named(Frail(diary)), num_workers=1, num_examples=6)
+    assert once.exists()
+    assert plain(run) == plain(local(qa, num_examples=6))
+    assert set(begun(diary).values()) == {1}
+
+
+def test_a_worker_that_dies_while_the_driver_is_busy_is_replaced(tmp_path: Path) -> None:
+    diary, arrived = tmp_path / "diary", []
+
+    def on_result(trajectory: Any) -> None:
+        arrived.append((trajectory.group_id, trajectory.sample))
+        if len(arrived) == 5:
+            [pid] = pids(diary)
+            os.kill(pid, signal.SIGKILL)
+            wait_until(lambda: gone(pid))
+
+    arguments: dict[str, Any] = {"num_examples": 20, "group_size": 2, "max_concurrency": 4}
+    run = distributed.rollout(qa, named(Diary(diary, 0.01)), num_workers=1, on_result=on_result, **arguments)
+    assert plain(run) == plain(local(qa, **arguments))
+    assert sorted(arrived) == sorted(set(arrived))
+    assert sum(begun(diary).values()) - 40 <= 2 * 4  # what it played, and what it held to play next
+
+
 def test_what_kills_every_worker_is_an_error_and_costs_nothing_else(tmp_path: Path) -> None:
     def trap(request: CompletionRequest) -> None:
         if request.group.endswith(":3"):
@@ -292,8 +375,28 @@ except KeyboardInterrupt:
 """
 
 
-def drive(cluster: Any, tmp_path: Path, deed: str) -> subprocess.CompletedProcess[str]:
-    code = DRIVER.format(
+TWO_AT_ONCE = """
+import asyncio, sys
+from pathlib import Path
+sys.path.insert(0, {here!r})
+import ray
+import test_cluster as t
+from textgym.distributed import crew
+crew.WATCH_SECONDS = 0.5
+async def play(path, seconds, count):
+    policy = t.Diary(Path(path), seconds)
+    arguments = dict(num_examples=count, max_concurrency=1, num_workers=1, address={address!r})
+    async for group in t.distributed.arollout(t.qa, policy, **arguments):
+        {deed}
+    return ray.is_initialized()
+async def both():
+    return await asyncio.gather(play({diary!r} + "short", 0, 2), play({diary!r} + "long", 0.2, 12))
+print(asyncio.run(both()), ray.is_initialized())
+"""
+
+
+def drive(cluster: Any, tmp_path: Path, deed: str, script: str = DRIVER) -> subprocess.CompletedProcess[str]:
+    code = script.format(
         here=str(Path(__file__).parent),
         diary=str(tmp_path / "diary"),
         address=cluster.address,
@@ -340,7 +443,52 @@ def test_leaving_early_ends_the_workers(tmp_path: Path) -> None:
     wait_until(lambda: all(map(gone, pids(tmp_path / "diary"))))
 
 
+def test_rollouts_at_the_same_time_share_a_connection(cluster: Any, tmp_path: Path) -> None:
+    ended = drive(cluster, tmp_path, "pass", TWO_AT_ONCE)
+    # The one that ends first leaves it to the other, which closes it.
+    assert ended.stdout.splitlines()[-1:] == ["[True, False] False"], ended.stderr
+    assert sum(begun(tmp_path / "diarylong").values()) == 12
+
+
+def test_who_closes_the_connection_ends_the_rollout(cluster: Any, tmp_path: Path) -> None:
+    """Nothing goes on, above all not on a cluster that Ray would start for it."""
+    ended = drive(cluster, tmp_path, "ray.shutdown()", TWO_AT_ONCE)
+    assert "RunAborted: the connection to the Ray cluster was shut down" in ended.stderr
+    assert "Started a local Ray instance" not in ended.stderr
+
+
 # Errors.
+
+
+def test_an_error_of_the_drivers_own_ends_the_workers(tmp_path: Path) -> None:
+    def on_result(trajectory: Any) -> None:
+        raise LookupError("the caller's")
+
+    with pytest.raises(LookupError, match="the caller's"):
+        distributed.rollout(
+            qa, Diary(tmp_path / "diary"), num_examples=30, max_concurrency=4, on_result=on_result
+        )
+    wait_until(lambda: all(map(gone, pids(tmp_path / "diary"))))
+    assert ray.is_initialized()
+
+
+def test_a_worker_that_cannot_be_made_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Foreign(actors.Worker):
+        pass
+
+    module = ModuleType("only_here")
+    module.Foreign = Foreign  # type: ignore[attr-defined]
+    Foreign.__module__ = "only_here"
+    monkeypatch.setitem(sys.modules, "only_here", module)
+    Foreign.__qualname__ = "Foreign"
+    monkeypatch.setattr(actors, "Worker", Foreign)
+    with pytest.raises(RunAborted, match=r"a worker cannot be made: .*No module named 'only_here'"):
+        distributed.rollout(qa, textgym.ScriptedPolicy(answer), num_examples=2)
+
+
+def test_amounts_that_ray_refuses_are_named() -> None:
+    with pytest.raises(ConfigError, match=r"resources is \{'num_cpus': 1e-06\}"):
+        distributed.rollout(qa, textgym.ScriptedPolicy(answer), num_examples=2, resources={"num_cpus": 1e-6})
 
 
 def test_a_refused_key_stops_the_run_and_keeps_what_is_done() -> None:
