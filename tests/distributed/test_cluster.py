@@ -83,6 +83,11 @@ def begun(path: Path) -> Counter[tuple[int, int]]:
     return Counter((int(group), int(sample)) for _, _, group, sample in rows)
 
 
+def most_held(capacity: int) -> int:
+    """Most episodes that a worker holds: what it plays, as many to play next, and the rest of a group of two."""
+    return 2 * capacity + 1
+
+
 def pids(path: Path) -> set[int]:
     return {int(line.split()[1]) for line in path.read_text().splitlines()}
 
@@ -289,7 +294,7 @@ def test_a_killed_node_costs_only_what_it_held(cluster: Any, tmp_path: Path) -> 
     times = begun(diary)
     repeated = sum(times.values()) - 60
     assert all(times[key] == 1 for key in delivered)
-    assert 0 <= repeated <= 2 * capacity  # what it played, and what it held to play next
+    assert 0 <= repeated <= most_held(capacity)
     lines = (tmp_path / "run" / "episodes.jsonl").read_text().splitlines()
     assert len(lines) == 60
 
@@ -307,7 +312,7 @@ def test_a_killed_worker_is_replaced(tmp_path: Path) -> None:
     run = distributed.rollout(compared, named(Diary(diary, 0.01, trap)), num_workers=1, **arguments)
     assert plain(run) == plain(local(compared, **arguments))
     assert len(pids(diary)) == 2
-    assert sum(begun(diary).values()) - 40 <= 2 * 4  # what it played, and what it held to play next
+    assert sum(begun(diary).values()) - 40 <= most_held(4)
 
 
 def test_a_worker_that_dies_while_it_starts_is_replaced(tmp_path: Path) -> None:
@@ -340,7 +345,7 @@ def test_a_worker_that_dies_while_the_driver_is_busy_is_replaced(tmp_path: Path)
     run = distributed.rollout(qa, named(Diary(diary, 0.01)), num_workers=1, on_result=on_result, **arguments)
     assert plain(run) == plain(local(qa, **arguments))
     assert sorted(arrived) == sorted(set(arrived))
-    assert sum(begun(diary).values()) - 40 <= 2 * 4  # what it played, and what it held to play next
+    assert sum(begun(diary).values()) - 40 <= most_held(4)
 
 
 def test_what_kills_every_worker_is_an_error_and_costs_nothing_else(tmp_path: Path) -> None:
@@ -371,7 +376,7 @@ try:
     distributed.rollout(t.qa, t.named(t.Diary(Path({diary!r}), 0.05)), num_examples=30, max_concurrency=4,
                         address={address!r}, out={out!r}, on_result=on_result)
 except KeyboardInterrupt:
-    print("interrupted")
+    sys.exit(77)
 """
 
 
@@ -391,7 +396,11 @@ async def play(path, seconds, count):
     return ray.is_initialized()
 async def both():
     return await asyncio.gather(play({diary!r} + "short", 0, 2), play({diary!r} + "long", 0.2, 12))
-print(asyncio.run(both()), ray.is_initialized())
+try:
+    said = asyncio.run(both())
+except Exception as error:
+    said = error
+Path({out!r}).write_text(f"{{said!r}}, then {{ray.is_initialized()}}")  # Ray may print whatever it likes
 """
 
 
@@ -424,8 +433,7 @@ def test_a_killed_driver_leaves_no_worker_and_a_run_to_resume(cluster: Any, tmp_
 
 def test_ctrl_c_leaves_no_worker(cluster: Any, tmp_path: Path) -> None:
     ended = drive(cluster, tmp_path, "os.kill(os.getpid(), signal.SIGINT)")
-    # Ray itself may have said something of its nodes before.
-    assert ended.stdout.splitlines()[-1:] == ["interrupted"], ended.stderr
+    assert ended.returncode == 77, ended.stderr
     wait_until(lambda: all(map(gone, pids(tmp_path / "diary"))))
     assert 12 <= len(textgym.Run.load(tmp_path / "run")) < 30
 
@@ -445,16 +453,19 @@ def test_leaving_early_ends_the_workers(tmp_path: Path) -> None:
 
 def test_rollouts_at_the_same_time_share_a_connection(cluster: Any, tmp_path: Path) -> None:
     ended = drive(cluster, tmp_path, "pass", TWO_AT_ONCE)
+    assert ended.returncode == 0, ended.stderr
     # The one that ends first leaves it to the other, which closes it.
-    assert ended.stdout.splitlines()[-1:] == ["[True, False] False"], ended.stderr
+    assert (tmp_path / "run").read_text() == "[True, False], then False"
     assert sum(begun(tmp_path / "diarylong").values()) == 12
 
 
 def test_who_closes_the_connection_ends_the_rollout(cluster: Any, tmp_path: Path) -> None:
     """Nothing goes on, above all not on a cluster that Ray would start for it."""
     ended = drive(cluster, tmp_path, "ray.shutdown()", TWO_AT_ONCE)
-    assert "RunAborted: the connection to the Ray cluster was shut down" in ended.stderr
-    assert "Started a local Ray instance" not in ended.stderr
+    assert ended.returncode == 0, ended.stderr
+    said = (tmp_path / "run").read_text()
+    assert said.startswith("RunAborted('the connection to the Ray cluster was shut down")
+    assert said.endswith(", then False")
 
 
 # Errors.
