@@ -28,6 +28,7 @@ from textgym.tokens import ChatTemplate
 ray = pytest.importorskip("ray")
 distributed = pytest.importorskip("textgym.distributed")
 actors = pytest.importorskip("textgym.distributed.actors")
+crew = pytest.importorskip("textgym.distributed.crew")
 
 # Workers cannot import this file by name.
 ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])
@@ -297,6 +298,48 @@ def test_a_killed_node_costs_only_what_it_held(cluster: Any, tmp_path: Path) -> 
     assert 0 <= repeated <= most_held(capacity)
     lines = (tmp_path / "run" / "episodes.jsonl").read_text().splitlines()
     assert len(lines) == 60
+
+
+@pytest.mark.parametrize("another", [True, False], ids=["replaced", "lost"])
+def test_the_only_node_that_can_hold_workers_is_killed(
+    cluster: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, another: bool
+) -> None:
+    """A node that joins is played on; without one, the run ends instead of waiting for ever."""
+    shape: dict[str, Any] = {"num_cpus": 1, "resources": {"laser": 1}, "object_store_memory": 80 * 2**20}
+    nodes = [cluster.add_node(**shape)]
+    arguments: dict[str, Any] = {"num_examples": 12, "max_concurrency": 2, "resources": {"laser": 1}}
+    if not another:
+        monkeypatch.setattr(crew, "WATCH_SECONDS", 1.0)
+
+    gate, diary = tmp_path / "gate", tmp_path / "diary"
+
+    async def opened() -> None:
+        while not gate.exists():
+            await asyncio.sleep(0.01)
+
+    def trap(request: CompletionRequest) -> Any:
+        return opened() if int(request.group.split(":")[1]) > 5 else None  # the first node ends none of these
+
+    def on_result(trajectory: Any) -> None:
+        if trajectory.group_id == 3:
+            cluster.remove_node(nodes.pop(), allow_graceful=False)
+            wait_until(lambda: all(map(gone, pids(diary))))
+            if another:
+                nodes.append(cluster.add_node(**shape))
+                gate.touch()
+
+    policy = named(Diary(diary, 0.0, trap))
+    try:
+        if another:
+            run = distributed.rollout(qa, policy, on_result=on_result, **arguments)
+            assert plain(run) == plain(local(qa, num_examples=12))
+        else:
+            with pytest.raises(RunAborted, match="no node is left .*laser=1") as caught:
+                distributed.rollout(qa, policy, on_result=on_result, **arguments)
+            assert {t.group_id for t in caught.value.run} <= set(range(6))
+    finally:
+        for node in nodes:
+            cluster.remove_node(node)
 
 
 def test_a_killed_worker_is_replaced(tmp_path: Path) -> None:

@@ -25,6 +25,7 @@ CLOSE_SECONDS = 5.0
 """How long workers may take to close their environments before they are killed."""
 
 _ESCAPES = re.compile("\x1b\\[[0-9;]*m")
+_CAUSE = re.compile(r"[\w.]+(Error|Exception): ")
 
 
 class Lost(Exception):
@@ -129,8 +130,9 @@ async def _closed(actor: Any) -> None:
 
 
 def _shortened(error: Exception) -> str:
-    """What Ray says first, and the cause, which it says last."""
-    lines = [" ".join(line.split()) for line in _ESCAPES.sub("", str(error)).splitlines() if line.strip()]
-    return " … ".join(
-        dict.fromkeys([*(line[:150] for line in lines[:1]), *(line[:300] for line in lines[-1:])])
-    )
+    """What Ray says first, and of its pages of traceback the errors."""
+    lines = [
+        " ".join(line.split())[:200] for line in _ESCAPES.sub("", str(error)).splitlines() if line.strip()
+    ]
+    causes = [line for line in lines[1:] if _CAUSE.match(line)][-3:] or lines[1:][-1:]
+    return " … ".join([*lines[:1], *causes])

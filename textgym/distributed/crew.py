@@ -83,8 +83,6 @@ class Crew:
             while not over.done():
                 done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
                 for future in done - {over}:
-                    if future is watch:
-                        future.result()
                     failure = future.result() or failure  # raises what must end everything
                 if failure is not None and all(place.done() for place in places) and not over.done():
                     raise failure
@@ -110,6 +108,7 @@ class Crew:
             await asyncio.sleep(WATCH_SECONDS)
             self._actors.check_connected()
             if self._up:
+                nodeless = 0
                 continue
             wanted = told(self._resources)
             nodeless = 0 if fitting(self._nodes(), self._resources, 1) else nodeless + 1
