@@ -13,7 +13,7 @@ import pytest
 
 import textgym
 from textgym import distributed
-from textgym.distributed.crew import fitting
+from textgym.distributed.resources import fitting
 from textgym.errors import ConfigError, MissingExtra, NotForkable, RunAborted
 from textgym.testing import Fault, FaultyEnv
 
@@ -36,6 +36,10 @@ def test_importing_it_does_not_import_ray() -> None:
         ({"num_workers": True}, "num_workers is True"),
         ({"resources": {"num_cpus": -1}}, r"resources\['num_cpus'\] is -1"),
         ({"resources": {"gold": "much"}}, r"resources\['gold'\] is 'much'"),
+        ({"resources": 4}, "resources is 4"),
+        ({"resources": {"GPU": 1}}, "resources names 'GPU'"),
+        ({"resources": {3: 1}}, "resources names 3"),
+        ({"address": 6379}, "address is 6379"),
         ({"max_concurrency": 0}, "max_concurrency is 0"),
     ],
 )
@@ -78,6 +82,12 @@ def test_what_does_not_pickle_is_named_before_anything_starts() -> None:
         distributed.rollout(partial(made_with, threading.Lock()), lambda obs: "x", num_examples=1)
     with pytest.raises(NotForkable, match="live session"):
         distributed.rollout(FaultyEnv(fault=Fault.NOT_FORKABLE), lambda obs: "x", num_examples=1)
+    with pytest.raises(ConfigError, match=r"options cannot be sent .*lock"):
+        options = {"lock": threading.Lock()}
+        distributed.rollout("textgym/Echo-v0", lambda obs: "x", num_examples=1, options=options)
+    with pytest.raises(ConfigError, match=r"sampling cannot be sent .*lock"):
+        sampling = textgym.Sampling(extra={"lock": threading.Lock()})
+        distributed.rollout("textgym/Echo-v0", lambda obs: "x", num_examples=1, sampling=sampling)
     with pytest.raises(ConfigError, match=r"env_kwargs cannot be sent .*lock"):
         distributed.rollout(made_with, lambda obs: "x", num_examples=1, env_kwargs={"lock": threading.Lock()})
     assert ray.is_initialized() == before
@@ -92,6 +102,7 @@ def test_what_does_not_pickle_is_named_before_anything_starts() -> None:
         ({"num_cpus": 0.5, "num_gpus": 1}, 100, 2),
         ({"num_cpus": 1, "laser": 1}, 100, 0),
         ({"num_cpus": 0}, 9, 9),
+        ({"silver": 0.07}, 999, 100),
     ],
 )
 def test_workers_are_counted_by_what_the_nodes_hold(
@@ -99,7 +110,7 @@ def test_workers_are_counted_by_what_the_nodes_hold(
 ) -> None:
     nodes = [
         {"Alive": True, "Resources": {"CPU": 2.0, "GPU": 2.0}},
-        {"Alive": True, "Resources": {"CPU": 4.0}},
+        {"Alive": True, "Resources": {"CPU": 4.0, "silver": 7.0}},
         {"Alive": False, "Resources": {"CPU": 64.0, "laser": 1.0}},
     ]
     assert fitting(nodes, resources, most) == workers

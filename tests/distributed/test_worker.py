@@ -12,9 +12,9 @@ import pytest
 import textgym
 from textgym import CompletionRequest, Limits, Rubric, Sampling, ScriptedPolicy, SingleTurnEnv
 from textgym.distributed.hand import Hand
-from textgym.distributed.parcels import Job, PackedReport, pack_job, pack_shares
+from textgym.distributed.parcels import Answer, Job, PackedReport, pack_job, pack_shares
 from textgym.distributed.worker import Worker
-from textgym.errors import AuthenticationFailed, RunAborted
+from textgym.errors import AuthenticationFailed, ConfigError, RunAborted, TextgymError
 from textgym.policies.policy import as_policy
 from textgym.rewards import group_reward
 from textgym.rollouts.plan import Plan
@@ -121,6 +121,24 @@ def test_an_environment_that_cannot_be_made_says_so_in_any_process() -> None:
     answer = asyncio.run(Worker().start(packed, 2))
     with pytest.raises(RunAborted, match="OSError: no more"):
         answer.raise_error()
+
+
+class Unreadable(TextgymError):
+    """It pickles, and what comes of it does not load."""
+
+    def __init__(self, *, status: int) -> None:
+        super().__init__(f"status {status}")
+
+
+def test_errors_that_cannot_be_read_arrive_all_the_same() -> None:
+    with pytest.raises(RunAborted, match="Unreadable: status 5"):
+        Answer.of(Unreadable(status=5)).raise_error()
+
+
+def test_another_version_is_told_whatever_it_sends() -> None:
+    packed = pickle.dumps(("0.0.0", b"of classes that moved"))
+    with pytest.raises(ConfigError, match=r"the driver has textgym 0\.0\.0 and this worker"):
+        asyncio.run(Worker().start(packed, 2)).raise_error()
 
 
 def test_what_is_not_begun_can_be_given_back() -> None:

@@ -21,6 +21,7 @@ from textgym.rewards import group_reward
 from textgym.rollouts import Boundary, Scheduling
 from textgym.testing import MockModelServer
 from textgym.testing.toy_tokenizer import ToyTokenizer
+from textgym.tokens import ChatTemplate
 
 ROWS = [{"prompt": f"{n}+{n}?", "answer": str(2 * n)} for n in range(8)]
 
@@ -252,9 +253,26 @@ class Rendering(Waiting):
         return Completion(text="4", token_ids=[52], prompt_token_ids=request.prompt_ids, logprobs=[-0.5])
 
 
+class RenderingItself(Rendering):
+    """The same, by a template of its own."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.template = ChatTemplate(ToyTokenizer())
+
+
 def test_prompts_are_rendered_in_every_process() -> None:
     arguments: dict[str, Any] = {"tokenizer": ToyTokenizer(), "limits": textgym.Limits(turns=1)}
     alone = textgym.rollout(qa, Rendering(), num_examples=4, **arguments)
     together = textgym.rollout(qa, Rendering(), num_examples=4, workers=2, **arguments)
     assert alone[0].tokens is not None
     assert essence(together) == essence(alone)
+
+
+def test_prompts_are_rendered_in_every_process_by_the_policys_own_template() -> None:
+    arguments: dict[str, Any] = {"limits": textgym.Limits(turns=1)}
+    alone = textgym.rollout(qa, RenderingItself(), num_examples=4, **arguments)
+    together = textgym.rollout(qa, RenderingItself(), num_examples=4, workers=2, **arguments)
+    assert alone[0].tokens is not None
+    assert essence(together) == essence(alone)
+    assert [t.tokens for t in together] == [t.tokens for t in alone]

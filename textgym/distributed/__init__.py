@@ -2,8 +2,9 @@
 
     run = textgym.distributed.rollout("textgym/Math-v0", policy, num_examples=10_000, group_size=8, out="runs/m")
 
-Read ``cluster_rollout.py`` for how it joins the engine, ``crew.py`` for workers and their loss, ``ledger.py``
-for who owes what, ``worker.py`` for what happens at the other end, ``parcels.py`` for what crosses.
+Read ``cluster_rollout.py`` for how it joins the engine, ``crew.py`` for workers and their loss, ``actors.py`` for
+how Ray is asked for them, ``ledger.py`` for who owes what, ``worker.py`` for what happens at the other end,
+``parcels.py`` for what crosses.
 """
 
 from __future__ import annotations
@@ -39,9 +40,11 @@ def rollout(
         env: As for ``textgym.rollout``: an id, a spec, a function, or an environment that pickles.
         policy: As there. It crosses as its pickle: its settings, without connections.
         num_workers: Worker processes; None for as many as the cluster's nodes hold. Never more than that, than
-            there are groups, or than ``max_concurrency``.
+            there are groups, or than ``max_concurrency``. They are counted when the rollout begins: a node that
+            joins later only takes the place of one that is lost.
         address: The cluster, as ``ray.init`` takes it. A process that is connected already keeps its cluster;
-            otherwise the connection (or the local cluster that Ray starts for None) ends with the rollout.
+            otherwise the connection (or the local cluster that Ray starts for None) ends with the rollout, or
+            with the last of those that run at the same time.
         resources: What each worker needs: ``num_cpus`` (1 if not given), ``num_gpus``, ``memory`` (bytes), and
             custom resources by their names.
         **arguments: All others of ``textgym.rollout``, but not ``workers``. ``max_concurrency`` counts the
@@ -54,8 +57,8 @@ def rollout(
         ConfigError: An argument is unusable, something cannot be sent to other processes, or no node can hold
             a worker.
         MissingExtra: Ray is not installed.
-        RunAborted: As for ``textgym.rollout``; also where no cluster answers, no worker can be started or no
-            node is left.
+        RunAborted: As for ``textgym.rollout``; also where no cluster answers, no worker can be started, no
+            node is left or the connection is closed.
         RunError: The run directory cannot be used.
     """
     work = ClusterRollout(

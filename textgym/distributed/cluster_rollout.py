@@ -1,31 +1,27 @@
 """The rollout over a cluster: the run of ``textgym.rollouts`` with a cluster for its player.
 
 Invariant: for a deterministic policy the run equals that of ``textgym.rollout`` with the same arguments, apart
-from times. The driver alone writes the run directory and decides when to stop. This module finds the cluster and
-sizes the crew; what happens there is the business of ``crew.py``.
+from times. The driver alone writes the run directory and decides when to stop. What happens on the cluster is the
+business of ``crew.py``.
 """
 
 from __future__ import annotations
 
-import contextlib
-import os
-import socket
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from textgym.distributed.crew import Crew, check_resources, fitting
+from textgym.distributed.connection import check_address, connected
+from textgym.distributed.crew import Crew
 from textgym.distributed.ledger import Ledger
 from textgym.distributed.parcels import Job, pack_job
-from textgym.errors import ConfigError, RunAborted
+from textgym.distributed.resources import check_resources, crew_size
+from textgym.errors import ConfigError
 from textgym.policies.policy import PolicyLike
 from textgym.rollouts.engine import Rollout
 from textgym.rollouts.plan import EnvLike
 from textgym.rollouts.shares import Deliver, Player, Share
 
 __all__ = ["ClusterRollout"]
-
-CONNECT_SECONDS = 5.0
-"""How long the cluster's address may take to accept a connection."""
 
 
 class ClusterRollout(Rollout):
@@ -52,6 +48,7 @@ class ClusterRollout(Rollout):
             raise ConfigError(
                 "workers are processes of this machine: give num_workers for those of a cluster"
             )
+        check_address(address)
         self._resources = check_resources(resources)
         self._num_workers = num_workers
         self._address = address
@@ -95,63 +92,16 @@ class _Cluster:
         ledger = Ledger(shares, 2 * self._max_concurrency)
         if not ledger.known:
             return
-        with _connected(self._address):
+        with connected(self._address):
+            import ray
+
+            most = min(ledger.known, self._max_concurrency, self._num_workers or ledger.known)
             crew = Crew(
                 self._job,
                 ledger,
-                size=self._crew_size(ledger.known),
+                size=crew_size(ray.nodes(), self._resources, most),
                 max_concurrency=self._max_concurrency,
                 resources=self._resources,
                 deliver=deliver,
             )
             await crew.play()
-
-    def _crew_size(self, groups: int) -> int:
-        import ray
-
-        most = min(groups, self._max_concurrency, self._num_workers or groups)
-        nodes = ray.nodes()
-        size = fitting(nodes, self._resources, most)
-        if not size:
-            shapes = "; ".join(_shape(node["Resources"]) for node in nodes if node["Alive"])
-            raise ConfigError(
-                f"no node of the cluster can hold a worker with resources={self._resources}: the nodes have "
-                f"{shapes or 'nothing'}"
-            )
-        return size
-
-
-@contextlib.contextmanager
-def _connected(address: str | None) -> Iterator[None]:
-    """Use the cluster that this process is connected to, or connect to one and let go of it afterwards."""
-    import ray
-
-    if ray.is_initialized():
-        yield
-        return
-    _check_reachable(address or os.environ.get("RAY_ADDRESS") or "")
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # what a local cluster does is nobody's business
-    try:
-        ray.init(address=address, log_to_driver=False, logging_level="WARNING")
-    except (ConnectionError, ValueError, RuntimeError) as error:
-        raise RunAborted(f"no Ray cluster at address={address!r}: {error}") from error
-    try:
-        yield
-    finally:
-        ray.shutdown()
-
-
-def _check_reachable(address: str) -> None:
-    """Refuse an address at which nothing listens; Ray would try it for minutes."""
-    host, _, port = address.rpartition(":")
-    if not host or not port.isdecimal() or "://" in address:
-        return
-    try:
-        socket.create_connection((host, int(port)), CONNECT_SECONDS).close()
-    except (OSError, OverflowError) as error:
-        raise RunAborted(f"no Ray cluster at address={address!r}: {error}") from error
-
-
-def _shape(resources: Mapping[str, float]) -> str:
-    shown = {name: amount for name, amount in resources.items() if not name.startswith(("node:", "object_"))}
-    return ", ".join(f"{name} {amount:g}" for name, amount in shown.items())

@@ -10,63 +10,26 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import pickle
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
+from textgym.distributed.actors import Actors, Lost
 from textgym.distributed.ledger import MAX_LOSSES, Ledger
-from textgym.distributed.parcels import Answer, PackedReport, pack_shares
-from textgym.distributed.worker import Worker
-from textgym.errors import ConfigError, RunAborted
-from textgym.rollouts.episode import EpisodeTask
+from textgym.distributed.parcels import Answer, PackedReport, failed_episode, pack_shares
+from textgym.distributed.resources import fitting, told
+from textgym.errors import RunAborted
 from textgym.rollouts.shares import Deliver, Report
-from textgym.rollouts.trajectory import Boundary, Failure, Trajectory
 
-__all__ = ["Crew", "check_resources", "fitting"]
+__all__ = ["Crew"]
 
 log = logging.getLogger(__name__)
 
-CLOSE_SECONDS = 5.0
-"""How long workers may take to close their environments before they are killed."""
 WATCH_SECONDS = 15.0
-"""How often it is looked whether any worker is up."""
+"""How often it is looked whether the cluster is there and any worker is up."""
 RETRY_SECONDS = 1.0
 """Pause before a worker that died while it started is replaced, times the deaths in a row."""
-MAX_FAILED_STARTS = 3
+MAX_FAILED_STARTS = 5
 """Workers that may die in a row while one place is filled, before it stays empty."""
-
-_OWN = {"num_cpus": "CPU", "num_gpus": "GPU", "memory": "memory"}
-"""What Ray takes by a name of its own, and what nodes call it."""
-
-
-def check_resources(resources: Mapping[str, float] | None) -> dict[str, float]:
-    """What one worker needs, checked.
-
-    Raises:
-        ConfigError: A value is no positive number.
-    """
-    wanted = {"num_cpus": 1.0, **(resources or {})}
-    for name, amount in wanted.items():
-        if isinstance(amount, bool) or not isinstance(amount, int | float) or not 0 <= amount < float("inf"):
-            raise ConfigError(f"resources[{name!r}] is {amount!r}: it must be a number of at least 0")
-    return wanted
-
-
-def fitting(nodes: Sequence[Mapping[str, Any]], resources: Mapping[str, float], most: int) -> int:
-    """How many workers the nodes of a cluster can hold, were they idle.
-
-    Args:
-        nodes: As ``ray.nodes()`` tells them.
-        resources: What one worker needs.
-        most: No more than this are counted.
-    """
-    needs = {_OWN.get(name, name): amount for name, amount in resources.items() if amount > 0}
-    total = 0
-    for node in nodes:
-        if node["Alive"]:
-            has = node["Resources"]
-            total += min((int(has.get(name, 0) / amount) for name, amount in needs.items()), default=most)
-    return min(total, most)
 
 
 class Crew:
@@ -93,18 +56,16 @@ class Crew:
     ) -> None:
         import ray
 
-        self._ray = ray
+        self._nodes = ray.nodes
+        self._actors = Actors(resources)
         self._job = ray.put(job)
         self._ledger = ledger
         self._size = size
         self._max_concurrency = max_concurrency
         self._resources = resources
-        self._actor_class = _actor_class(resources)
         self._deliver = deliver
-        self._present = size
-        self._actors: dict[str, Any] = {}
+        self._vacant: set[int] = set()
         self._up: set[str] = set()
-        self._hired = 0
         self._turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     async def play(self) -> None:
@@ -122,8 +83,6 @@ class Crew:
             while not over.done():
                 done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
                 for future in done - {over}:
-                    if future is watch:
-                        future.result()
                     failure = future.result() or failure  # raises what must end everything
                 if failure is not None and all(place.done() for place in places) and not over.done():
                     raise failure
@@ -133,52 +92,57 @@ class Crew:
             futures = [over, watch, *places]
             for future in futures:
                 future.cancel()
-            await asyncio.gather(*futures, return_exceptions=True)
-            await self._dismiss()
+            try:
+                await asyncio.gather(*futures, return_exceptions=True)
+            finally:
+                await self._actors.dismiss(self._up)
 
     async def _until_done(self) -> None:
         while self._ledger.known:
             await self._after(self._turn)
 
     async def _watch(self) -> None:
-        """Say so while no worker is up, and give up when no node is left that could hold one."""
+        """Say so while no worker is up, and give up when none can come any more."""
+        nodeless = 0
         while True:
             await asyncio.sleep(WATCH_SECONDS)
+            self._actors.check_connected()
             if self._up:
+                nodeless = 0
                 continue
-            if not fitting(self._ray.nodes(), self._resources, 1):
-                raise RunAborted(f"no node is left that could hold a worker ({_told(self._resources)})")
-            log.warning("no worker is up yet: waiting for %s", _told(self._resources))
+            wanted = told(self._resources)
+            nodeless = 0 if fitting(self._nodes(), self._resources, 1) else nodeless + 1
+            if nodeless > 1:  # the first time, another node may be on its way
+                raise RunAborted(f"no node is left that could hold a worker ({wanted})")
+            log.warning("no worker is up: waiting for %s", wanted)
 
     async def _fill(self, number: int) -> BaseException | None:
         """Keep one place of the crew filled. Returns why it stays empty."""
         capacity = self._max_concurrency // self._size + (number < self._max_concurrency % self._size)
-        failed, present = 0, True
+        deaths = 0
         while True:
-            worker = self._hire()
+            worker = self._actors.hire()
             try:
-                answer: Answer = await self._call(worker, "start", self._job, capacity)
+                answer: Answer = await self._actors.call(worker, "start", self._job, capacity)
                 answer.raise_error()
-                failed = 0
+                deaths = 0
                 self._up.add(worker)
-                self._present += not present
-                present = True
+                self._vacant.discard(number)
                 await self._serve(worker, capacity)
-            except _Lost as lost:
-                failed += worker not in self._up
+            except Lost as lost:
+                deaths += worker not in self._up
                 trouble: Exception = lost
             except Exception as error:
                 if worker in self._up:
                     raise
-                failed, trouble = MAX_FAILED_STARTS, error
-            self._present -= present
-            present = False
+                deaths, trouble = MAX_FAILED_STARTS, error
+            self._vacant.add(number)
             self._drop(worker, trouble)
-            if failed >= MAX_FAILED_STARTS:
-                if isinstance(trouble, _Lost):
-                    return RunAborted(f"{failed} workers died while they started: {trouble}")
+            if deaths >= MAX_FAILED_STARTS:
+                if isinstance(trouble, Lost):
+                    return RunAborted(f"{deaths} workers died while they started: {trouble}")
                 return trouble
-            await asyncio.sleep(RETRY_SECONDS * failed)  # Ray takes a while to see that a node is dead
+            await asyncio.sleep(RETRY_SECONDS * deaths)  # Ray takes a while to see that a node is dead
 
     async def _serve(self, worker: str, capacity: int) -> None:
         """Hand out work to one worker and take in what it has finished, until it is lost."""
@@ -187,9 +151,9 @@ class Crew:
             turn = self._turn
             # A worker that is quick may hold as much again as it has just finished, so as not to run dry.
             room = capacity + min(quick, capacity) - ledger.held(worker)
-            shares = ledger.take(worker, room, self._present)
+            shares = ledger.take(worker, room, self._size - len(self._vacant))
             if shares or ledger.held(worker):
-                answer: Answer = await self._call(worker, "exchange", pack_shares(shares))
+                answer: Answer = await self._actors.call(worker, "exchange", pack_shares(shares))
                 answer.raise_error()
                 quick = sum(len(packed.trajectories) for packed in answer.reports)
                 for packed in answer.reports:
@@ -200,10 +164,10 @@ class Crew:
     def _note(self, worker: str, packed: PackedReport) -> None:
         """Note what a worker reports, and pass it on."""
         tasks = self._ledger.tasks(worker, packed.group_id)
-        report = Report(packed.group_id, cancelled=packed.cancelled, retried=packed.retried)
-        if tasks is not None:
-            report.trajectories = tuple(_unpacked(data, tasks[n]) for n, data in packed.trajectories)
-            report.closed = packed.closed
+        if tasks is None:  # the group is complete, and what it had begun beyond that has ended
+            report = Report(packed.group_id, cancelled=packed.cancelled, retried=packed.retried)
+        else:
+            report = packed.unpacked(tasks)
             self._ledger.note(worker, report)
         self._pass_on(report)
 
@@ -217,11 +181,10 @@ class Crew:
         """Take back what some worker holds and has not begun."""
         for holder in self._ledger.holders():
             try:
-                groups = await self._call(holder, "give_back")
-            except _Lost:
+                groups = await self._actors.call(holder, "give_back")
+            except Lost:
                 # It may have let go of groups that nobody knows of: whoever serves it finds it dead.
-                if holder in self._actors:
-                    self._ray.kill(self._actors[holder])
+                self._actors.kill(holder)
                 continue
             if self._ledger.give_back(holder, groups):
                 self._change()
@@ -239,8 +202,7 @@ class Crew:
     def _drop(self, worker: str, trouble: Exception) -> None:
         """Take a worker from the books, and fail what has killed too many of them."""
         self._up.discard(worker)
-        actor = self._actors.pop(worker)
-        self._ray.kill(actor)  # one that is only cut off must not go on playing
+        self._actors.kill(worker)
         before = self._ledger.repeated
         given_up = self._ledger.lose(worker)
         again = self._ledger.repeated - before
@@ -249,96 +211,9 @@ class Crew:
         if given_up is not None:
             message = f"the worker that played it died, {MAX_LOSSES} times: {trouble}"
             tasks = list(given_up.owed.values())[: given_up.missing]
-            failed = tuple(_failed(task, "WorkerDied", message) for task in tasks)
-            self._pass_on(Report(given_up.id, failed, closed=True))
-
-    # Ray.
-
-    def _hire(self) -> str:
-        self._hired += 1
-        name = str(self._hired)
-        self._actors[name] = self._actor_class.remote()
-        return name
-
-    async def _call(self, worker: str, method: str, *arguments: Any) -> Any:
-        """Call a worker's method.
-
-        Raises:
-            _Lost: The worker died, or what it answered is gone with its node.
-        """
-        if worker not in self._actors:
-            raise _Lost("it is gone")
-        try:
-            return await getattr(self._actors[worker], method).remote(*arguments)
-        except self._ray.exceptions.RayTaskError:
-            raise
-        except self._ray.exceptions.RayError as error:
-            raise _Lost(" ".join(str(error).split())[:300]) from error
-
-    async def _dismiss(self) -> None:
-        """Let the workers close what they hold, for a while, and end them."""
-        actors, self._actors = self._actors, {}
-        try:
-            closing = [
-                asyncio.ensure_future(_result(actor.close.remote(CLOSE_SECONDS)))
-                for name, actor in actors.items()
-                if name in self._up
-            ]
-            if closing:
-                await asyncio.wait(closing, timeout=CLOSE_SECONDS + 1)
-        finally:
-            for actor in actors.values():
-                self._ray.kill(actor)
-
-
-class _Lost(Exception):
-    """A worker is gone."""
+            lost = tuple(failed_episode(task, "WorkerDied", message) for task in tasks)
+            self._pass_on(Report(given_up.id, lost, closed=True))
 
 
 class _Enough(Exception):
     """The run has what it needs."""
-
-
-async def _result(reference: Any) -> None:
-    try:
-        await reference
-    except Exception as error:
-        log.debug("a worker was not closed: %s", error)
-
-
-def _actor_class(resources: Mapping[str, float]) -> Any:
-    import ray
-
-    return ray.remote(Worker).options(
-        **{name: amount for name, amount in resources.items() if name in _OWN},
-        resources={name: amount for name, amount in resources.items() if name not in _OWN},
-        scheduling_strategy="SPREAD",
-        max_restarts=0,  # a new one has to be told the job anyway
-        max_task_retries=0,  # a report that is lost with its worker is owed again by the ledger
-    )
-
-
-def _told(resources: Mapping[str, float]) -> str:
-    return ", ".join(f"{name}={amount:g}" for name, amount in resources.items())
-
-
-def _unpacked(data: bytes, task: EpisodeTask) -> Trajectory:
-    try:
-        trajectory: Trajectory = pickle.loads(data)
-    except Exception as error:  # it holds an object of a class that only the worker knows
-        message = f"its trajectory cannot be read here: {type(error).__name__}: {error}"
-        return _failed(task, type(error).__name__, message)
-    trajectory.env_kwargs = task.env_kwargs
-    return trajectory
-
-
-def _failed(task: EpisodeTask, kind: str, message: str) -> Trajectory:
-    return Trajectory(
-        env_id=task.env_id,
-        env_kwargs=task.env_kwargs,
-        seed=task.seed,
-        group_id=task.group_id,
-        sample=task.sample,
-        error=Failure(boundary=Boundary.ENV, type=kind, message=message, turn=0),
-        policy=task.policy,
-    )

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import pickle
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -19,11 +19,21 @@ import gymnasium as gym
 import textgym
 from textgym import jsontext
 from textgym.errors import ConfigError, MissingExtra, RunAborted, TextgymError
+from textgym.rollouts.episode import EpisodeTask
 from textgym.rollouts.plan import EnvLike, EnvSource, Plan
 from textgym.rollouts.shares import Report, Share
-from textgym.rollouts.trajectory import Trajectory
+from textgym.rollouts.trajectory import Boundary, Failure, Trajectory
 
-__all__ = ["Answer", "Job", "PackedReport", "pack_job", "pack_shares", "unpack_job", "unpack_shares"]
+__all__ = [
+    "Answer",
+    "Job",
+    "PackedReport",
+    "failed_episode",
+    "pack_job",
+    "pack_shares",
+    "unpack_job",
+    "unpack_shares",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,8 +50,6 @@ class Job:
     """The same, as trajectories tell them."""
     policy: Any
     """Who plays."""
-    version: str = textgym.__version__
-    """Version of textgym that made the job."""
 
 
 def pack_job(job: Job) -> bytes:
@@ -55,9 +63,10 @@ def pack_job(job: Job) -> bytes:
         from ray import cloudpickle
     except ImportError as error:
         raise MissingExtra("textgym.distributed needs Ray", extra="ray") from error
-    env = gym.spec(job.env) if isinstance(job.env, str) else job.env  # workers may not know the id
-    job = replace(job, env=env, plan=replace(job.plan, source=None))  # type: ignore[arg-type]
-    parts = {"env": env, "env_kwargs": job.env_kwargs, "policy": job.policy, "tokenizer": job.plan.template}
+    plan = job.plan
+    job = replace(job, env=_for_others(job.env, plan), plan=replace(plan, source=None))  # type: ignore[arg-type]
+    parts = {"env": job.env, "env_kwargs": job.env_kwargs, "policy": job.policy, "tokenizer": plan.template}
+    parts |= {"options": plan.options, "sampling": plan.sampling, "limits": plan.limits}
     for name, part in parts.items():
         try:
             cloudpickle.dumps(part)
@@ -67,8 +76,15 @@ def pack_job(job: Job) -> bytes:
                 "has to pickle, so give what it is made from (an id, a function, settings) and nothing that "
                 "holds a connection, a lock or a session"
             ) from error
-    packed: bytes = cloudpickle.dumps(job)
-    return packed
+    return pickle.dumps((textgym.__version__, cloudpickle.dumps(job)))
+
+
+def _for_others(env: EnvLike, plan: Plan) -> EnvLike:
+    """An id as its spec: other processes may not have registered it. It may lack its version, or name a module."""
+    if not isinstance(env, str):
+        return env
+    made = plan.source.prototype.spec
+    return gym.spec(env if made is None else made.id)
 
 
 def unpack_job(data: bytes) -> Job:
@@ -77,12 +93,13 @@ def unpack_job(data: bytes) -> Job:
     Raises:
         ConfigError: It was made by another version of textgym.
     """
-    job: Job = pickle.loads(data)
-    if job.version != textgym.__version__:
+    version, packed = pickle.loads(data)
+    if version != textgym.__version__:
         raise ConfigError(
-            f"the driver has textgym {job.version} and this worker {textgym.__version__}: install the same "
-            "version on every node"
+            f"the driver has textgym {version} and this worker {textgym.__version__}: install the same version on "
+            "every node"
         )
+    job: Job = pickle.loads(packed)
     return replace(job, plan=replace(job.plan, source=EnvSource(job.env, job.env_kwargs)))
 
 
@@ -121,6 +138,15 @@ class PackedReport:
         packed = tuple((trajectory.sample, _packed(trajectory)) for trajectory in report.trajectories)
         return cls(report.group_id, report.closed, report.cancelled, report.retried, packed)
 
+    def unpacked(self, tasks: Mapping[int, EpisodeTask]) -> Report:
+        """The report, whole again.
+
+        Args:
+            tasks: The episodes of the group that its worker owes, by sample.
+        """
+        trajectories = tuple(_unpacked(data, tasks[sample]) for sample, data in self.trajectories)
+        return Report(self.group_id, trajectories, self.closed, self.cancelled, self.retried)
+
     @property
     def size(self) -> int:
         """Bytes of its trajectories."""
@@ -134,6 +160,29 @@ def _packed(trajectory: Trajectory) -> bytes:
     except Exception:  # an object of the environment's that does not pickle must not cost the episode
         plain = jsontext.loads(jsontext.dumps(trajectory.to_dict(), odd=repr))
         return pickle.dumps(Trajectory.from_dict(plain), 5)
+
+
+def _unpacked(data: bytes, task: EpisodeTask) -> Trajectory:
+    try:
+        trajectory: Trajectory = pickle.loads(data)
+    except Exception as error:  # it holds an object of a class that only the worker knows
+        message = f"its trajectory cannot be read here: {type(error).__name__}: {error}"
+        return failed_episode(task, type(error).__name__, message)
+    trajectory.env_kwargs = task.env_kwargs
+    return trajectory
+
+
+def failed_episode(task: EpisodeTask, kind: str, message: str) -> Trajectory:
+    """The record of an episode that nobody could finish, or whose record was lost."""
+    return Trajectory(
+        env_id=task.env_id,
+        env_kwargs=task.env_kwargs,
+        seed=task.seed,
+        group_id=task.group_id,
+        sample=task.sample,
+        error=Failure(boundary=Boundary.ENV, type=kind, message=message, turn=0),
+        policy=task.policy,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,5 +205,7 @@ class Answer:
         """The answer after a failure. Errors of other packages arrive as ``RunAborted``: they may not pickle."""
         if isinstance(error, TextgymError | gym.error.Error):
             with contextlib.suppress(Exception):
-                return cls(error=pickle.dumps(error))
+                packed = pickle.dumps(error)
+                pickle.loads(packed)  # some can be written and not read
+                return cls(error=packed)
         return cls(error=pickle.dumps(RunAborted(f"{type(error).__name__}: {error}")))
