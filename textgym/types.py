@@ -262,7 +262,7 @@ class Completion:
     """The ids that the server really conditioned on (length P), or None."""
     finish_reason: FinishReason = FinishReason.STOP
     """Why it ended."""
-    usage: Usage = field(default_factory=Usage)
+    usage: Usage = Usage()  # one for all: it cannot be changed
     """Token counts."""
     policy_version: int | str | None = None
     """Version of the weights that sampled it, where the policy knows one."""

@@ -16,7 +16,7 @@ from __future__ import annotations
 import asyncio
 import math
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any, Literal, Self
@@ -243,16 +243,16 @@ class OpenAIPolicy:
         delivery.capture.leave_ids()
         return chosen
 
-    async def _ask(
+    def _ask(
         self,
         delivery: Delivery,
         form: Form,
         dialect: Dialect,
         request: CompletionRequest,
         extra: Mapping[str, Any] | None = None,
-    ) -> Completion:
+    ) -> Coroutine[Any, Any, Completion]:
         extra = self.extra_body if extra is None else extra
-        return await delivery.deliver(
+        return delivery.deliver(
             dialect.route,
             partial(self._body, form, dialect, request, extra),
             group=request.group,
