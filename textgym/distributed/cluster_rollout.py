@@ -14,11 +14,11 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from textgym.distributed.crew import Crew, check_resources, fitting
-from textgym.distributed.ledger import Ledger
 from textgym.distributed.parcels import Job, pack_job
 from textgym.errors import ConfigError, RunAborted
 from textgym.policies.policy import PolicyLike
 from textgym.rollouts.engine import Rollout
+from textgym.rollouts.ledger import Ledger
 from textgym.rollouts.plan import EnvLike
 from textgym.rollouts.shares import Deliver, Player, Share
 

@@ -10,17 +10,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import pickle
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from textgym.distributed.ledger import MAX_LOSSES, Ledger
 from textgym.distributed.parcels import Answer, PackedReport, pack_shares
 from textgym.distributed.worker import Worker
 from textgym.errors import ConfigError, RunAborted
-from textgym.rollouts.episode import EpisodeTask
+from textgym.rollouts.ledger import MAX_LOSSES, Ledger
+from textgym.rollouts.packing import lost_episode
 from textgym.rollouts.shares import Deliver, Report
-from textgym.rollouts.trajectory import Boundary, Failure, Trajectory
 
 __all__ = ["Crew", "check_resources", "fitting"]
 
@@ -200,10 +198,8 @@ class Crew:
     def _note(self, worker: str, packed: PackedReport) -> None:
         """Note what a worker reports, and pass it on."""
         tasks = self._ledger.tasks(worker, packed.group_id)
-        report = Report(packed.group_id, cancelled=packed.cancelled, retried=packed.retried)
+        report = packed.unpacked(tasks)
         if tasks is not None:
-            report.trajectories = tuple(_unpacked(data, tasks[n]) for n, data in packed.trajectories)
-            report.closed = packed.closed
             self._ledger.note(worker, report)
         self._pass_on(report)
 
@@ -249,7 +245,7 @@ class Crew:
         if given_up is not None:
             message = f"the worker that played it died, {MAX_LOSSES} times: {trouble}"
             tasks = list(given_up.owed.values())[: given_up.missing]
-            failed = tuple(_failed(task, "WorkerDied", message) for task in tasks)
+            failed = tuple(lost_episode(task, "WorkerDied", message) for task in tasks)
             self._pass_on(Report(given_up.id, failed, closed=True))
 
     # Ray.
@@ -320,25 +316,3 @@ def _actor_class(resources: Mapping[str, float]) -> Any:
 
 def _told(resources: Mapping[str, float]) -> str:
     return ", ".join(f"{name}={amount:g}" for name, amount in resources.items())
-
-
-def _unpacked(data: bytes, task: EpisodeTask) -> Trajectory:
-    try:
-        trajectory: Trajectory = pickle.loads(data)
-    except Exception as error:  # it holds an object of a class that only the worker knows
-        message = f"its trajectory cannot be read here: {type(error).__name__}: {error}"
-        return _failed(task, type(error).__name__, message)
-    trajectory.env_kwargs = task.env_kwargs
-    return trajectory
-
-
-def _failed(task: EpisodeTask, kind: str, message: str) -> Trajectory:
-    return Trajectory(
-        env_id=task.env_id,
-        env_kwargs=task.env_kwargs,
-        seed=task.seed,
-        group_id=task.group_id,
-        sample=task.sample,
-        error=Failure(boundary=Boundary.ENV, type=kind, message=message, turn=0),
-        policy=task.policy,
-    )
