@@ -12,11 +12,12 @@ import pytest
 import textgym
 from textgym import CompletionRequest, Limits, Rubric, Sampling, ScriptedPolicy, SingleTurnEnv
 from textgym.distributed.hand import Hand
-from textgym.distributed.parcels import Answer, Job, PackedReport, pack_job, pack_shares
+from textgym.distributed.parcels import Answer, Job, pack_job, pack_shares
 from textgym.distributed.worker import Worker
 from textgym.errors import AuthenticationFailed, ConfigError, RunAborted, TextgymError
 from textgym.policies.policy import as_policy
 from textgym.rewards import group_reward
+from textgym.rollouts.packing import PackedReport
 from textgym.rollouts.plan import Plan
 from textgym.rollouts.shares import Report, Share
 from textgym.testing import RawFaultyEnv

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import multiprocessing
 import os
 import signal
 import subprocess
 import sys
 import textwrap
+import threading
 import time
+import types
 from pathlib import Path
 from typing import Any
 
+import gymnasium as gym
 import pytest
 
 import textgym
@@ -75,6 +79,13 @@ class Killing(Waiting):
 class Refused(Waiting):
     async def complete(self, request: CompletionRequest) -> Completion:
         raise AuthenticationFailed("401 at http://x", status=401)
+
+
+class SlowFirst(Waiting):
+    async def complete(self, request: CompletionRequest) -> Completion:
+        if request.group.endswith(":0") and request.sample == 1:
+            await asyncio.sleep(60)
+        return await super().complete(request)
 
 
 class Failing(Waiting):
@@ -145,17 +156,112 @@ def test_a_killed_process_is_replaced_and_nothing_is_lost(tmp_path: Path) -> Non
     assert len(lines) == 16  # what was finished was kept and not played again
 
 
-def test_a_group_that_keeps_killing_becomes_errors(tmp_path: Path) -> None:
+@pytest.mark.parametrize("max_concurrency", [2, 16])
+def test_a_group_that_keeps_killing_becomes_errors_and_no_other(tmp_path: Path, max_concurrency: int) -> None:
     lives = tmp_path / "lives"
     lives.write_text("99", "ascii")
-    run = textgym.rollout(qa, Killing(lives, 0), num_examples=6, group_size=2, workers=2, max_concurrency=2)
+    policy = Killing(lives, 0)
+    policy.seconds = 0.05
+    before = threading.active_count()
+    run = textgym.rollout(
+        qa, policy, num_examples=6, group_size=2, workers=2, max_concurrency=max_concurrency
+    )
+    assert threading.active_count() == before
     assert len(run) == 12
+    assert lives.read_text("ascii") == "96"
     failed = [t for t in run if t.error is not None]
-    assert {t.group_id for t in failed} >= {0}
+    assert [t.group_id for t in failed] == [0, 0]
     for trajectory in failed:
         assert trajectory.error is not None
         assert (trajectory.error.boundary, trajectory.error.type) == (Boundary.ENV, "WorkerDied")
         assert trajectory.stop_reason is StopReason.ERROR
+
+
+class KilledAtStart(Waiting):
+    """Kills the first processes that unpickle it."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.path = path
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        lives = int(self.path.read_text("ascii"))
+        if lives:
+            self.path.write_text(str(lives - 1), "ascii")
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_a_process_that_is_killed_while_it_starts_is_replaced(tmp_path: Path) -> None:
+    lives = tmp_path / "lives"
+    lives.write_text("1", "ascii")
+    run = textgym.rollout(qa, KilledAtStart(lives), num_examples=4, workers=2)
+    assert (len(run), run.errors) == (4, [])
+    lives.write_text("99", "ascii")
+    with pytest.raises(RunAborted, match=r"ended before it could begin \(exit code -9\)"):
+        textgym.rollout(qa, KilledAtStart(lives), num_examples=4, workers=2)
+
+
+class Forking(Killing):
+    """Leaves a child behind that holds what it has inherited."""
+
+    async def complete(self, request: CompletionRequest) -> Completion:
+        if self.path.read_text("ascii") != "0" and request.group.endswith(f":{self.group}"):
+            child = multiprocessing.get_context("fork").Process(target=time.sleep, args=(60,))
+            child.start()
+            self.path.with_name("child").write_text(str(child.pid), "ascii")
+        return await super().complete(request)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="forks")
+def test_a_child_of_a_killed_process_does_not_hide_its_end(tmp_path: Path) -> None:
+    lives = tmp_path / "lives"
+    lives.write_text("1", "ascii")
+    try:
+        run = textgym.rollout(qa, Forking(lives, 1), num_examples=4, workers=2)
+    finally:
+        os.kill(int((tmp_path / "child").read_text("ascii")), signal.SIGKILL)
+    assert (len(run), run.errors) == (4, [])
+
+
+class Odd(gym.Env[str, str]):
+    """Tells of things that cannot be sent, or that the other side cannot read."""
+
+    observation_space = textgym.Unicode()
+    action_space = textgym.Unicode()
+
+    def reset(self, *, seed: int | None = None, options: Any = None) -> tuple[str, dict[str, Any]]:
+        super().reset(seed=seed)
+        self.readable = (options or {})["readable"]
+        return "?", {}
+
+    def step(self, action: str) -> tuple[str, float, bool, bool, dict[str, Any]]:
+        thing: Any = threading.Lock()
+        if not self.readable:
+            module = sys.modules.setdefault("only_here", types.ModuleType("only_here"))
+            module.Thing = type("Thing", (), {"__module__": "only_here"})  # type: ignore[attr-defined]
+            thing = module.Thing()
+        return "", 1.0, True, False, {"messages": [{"role": "user", "content": "on", "odd": thing}]}
+
+
+def test_odd_values_in_messages_do_not_cost_the_run() -> None:
+    run = textgym.rollout(Odd, Waiting(), num_examples=3, workers=2, options={"readable": True})
+    assert run.errors == []
+    assert "lock" in run[0].messages[-1]["odd"]  # type: ignore[typeddict-item]
+    run = textgym.rollout(Odd, Waiting(), num_examples=3, workers=2, options={"readable": False})
+    assert [t.error is not None for t in run] == [True] * 3
+    assert "cannot be read here: ModuleNotFoundError" in str(run[0].error)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_what_is_begun_of_groups_that_are_not_needed_is_counted(workers: int) -> None:
+    run = textgym.rollout(
+        qa, SlowFirst(), num_examples=3, group_size=2, max_concurrency=4, workers=workers,
+        scheduling=Scheduling(extra_groups=4),
+    )  # fmt: skip
+    assert len([group for group in run.groups if None not in group.rewards]) >= 3
+    assert 0 not in [group.id for group in run.groups]
+    assert run.left_out["cancelled"] >= 2  # of the first group alone
 
 
 def test_errors_of_the_run_come_back(tmp_path: Path) -> None:
@@ -191,7 +297,7 @@ def test_a_model_server_is_asked_by_all_processes() -> None:
 
 
 SCRIPT = """
-import asyncio, os, sys, time
+import asyncio, os, re, sys, time
 import textgym
 
 class Slow:
@@ -200,12 +306,20 @@ class Slow:
         await asyncio.sleep(0.05 if request.group.endswith(":0") else 60)
         return textgym.Completion(text=str(os.getpid()))
 
+class Stuck(Slow):
+    async def complete(self, request):
+        if request.group.endswith(":0"):
+            return await super().complete(request)
+        await asyncio.sleep(0.2)
+        re.match("(a+)+$", "a" * 60 + "b")  # years, and never lets go of the interpreter's lock
+
 if __name__ == "__main__":
     seen = []
     def show(trajectory):
         print(trajectory.completion, flush=True)
     try:
-        textgym.rollout("textgym/Echo-v0", Slow(), num_examples=8, workers=2, out=sys.argv[1], on_result=show)
+        policy = globals()[sys.argv[2]]()
+        textgym.rollout("textgym/Echo-v0", policy, num_examples=8, workers=2, out=sys.argv[1], on_result=show)
     except KeyboardInterrupt:
         print("interrupted", flush=True)
 """
@@ -220,16 +334,30 @@ def alive(pid: int) -> bool:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
-def test_no_process_outlives_the_run(tmp_path: Path, number: signal.Signals) -> None:
+@pytest.mark.parametrize(
+    ("policy", "number"),
+    [
+        ("Slow", signal.SIGINT),
+        ("Slow", signal.SIGKILL),
+        ("Stuck", signal.SIGINT),
+        pytest.param(
+            "Stuck", signal.SIGKILL, marks=pytest.mark.skipif(sys.platform != "linux", reason="prctl")
+        ),
+    ],
+)
+def test_no_process_outlives_the_run(tmp_path: Path, policy: str, number: signal.Signals) -> None:
     script = tmp_path / "script.py"
     script.write_text(textwrap.dedent(SCRIPT), "utf-8")
     process = subprocess.Popen(
-        [sys.executable, script, tmp_path / "run"], stdout=subprocess.PIPE, text=True, start_new_session=True
+        [sys.executable, script, tmp_path / "run", policy],
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
     )
     assert process.stdout is not None
     worker = int(process.stdout.readline())
     assert alive(worker)
+    time.sleep(0.5 if policy == "Stuck" else 0)
     if number == signal.SIGINT:
         os.killpg(process.pid, number)  # as a terminal does it
         assert process.stdout.read().strip() == "interrupted"

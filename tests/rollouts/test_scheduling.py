@@ -146,6 +146,33 @@ def test_a_broken_environment_is_replaced_before_the_next_attempt() -> None:
     assert (run[0].reward, len(made)) == (1.0, 2)
 
 
+def test_no_member_is_played_again_once_its_group_has_enough() -> None:
+    asked: list[int] = []
+
+    class Breaks(MultiTurnEnv):
+        def env_response(self, messages: Any, state: Any) -> str:
+            raise OSError("broken")
+
+        async def aclose(self) -> None:
+            await asyncio.sleep(0.2)  # meanwhile the others end
+
+        def is_completed(self, messages: Any, state: Any) -> bool:
+            return messages[-1]["content"] == "good"
+
+    async def policy(request: CompletionRequest) -> str:
+        asked.append(request.sample)
+        await asyncio.sleep(0.05 * request.sample)
+        return "good" if request.sample else "bad"
+
+    run = textgym.rollout(
+        lambda: Breaks(ROWS, max_turns=3), ScriptedPolicy(policy), num_examples=1, group_size=1,
+        scheduling=Scheduling(extra_members=1, retry_failed=3),
+    )  # fmt: skip
+    assert asked == [0, 1]
+    assert [t.sample for t in run] == [1]
+    assert run.left_out == {"cancelled": 1}
+
+
 # More than are needed.
 
 

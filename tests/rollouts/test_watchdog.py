@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import threading
 import time
 from collections.abc import Callable
 from typing import Any
@@ -120,3 +121,58 @@ def test_a_function_beside_the_rollout_is_told_apart(caplog: pytest.LogCaptureFi
     assert "beside the rollout" in messages[0]
     assert "beside" in messages[0]
     asyncio.run(main())
+
+
+def test_closing_is_the_environments_business(caplog: pytest.LogCaptureFixture) -> None:
+    class SlowToClose(MultiTurnEnv):
+        def close(self) -> None:
+            time.sleep(0.6)
+
+    def play() -> None:
+        async def policy(observation: str) -> str:
+            await asyncio.sleep(0.01)
+            return "x"
+
+        textgym.rollout(lambda: SlowToClose(ROWS, max_turns=1), policy, num_examples=2, max_concurrency=1)
+
+    messages = said(caplog, play)
+    assert len(messages) == 1
+    assert "environment SlowToClose" in messages[0]
+
+
+def test_under_uvloop_the_function_is_named_and_not_its_caller(caplog: pytest.LogCaptureFixture) -> None:
+    uvloop = pytest.importorskip("uvloop")
+
+    def notes(trajectory: Any) -> None:
+        time.sleep(0.6)
+
+    async def main() -> None:
+        async def policy(observation: str) -> str:
+            await asyncio.sleep(0.01)
+            return "x"
+
+        env = SingleTurnEnv(ROWS)
+        async for _ in textgym.arollout(lambda: env, policy, num_examples=2, on_result=notes):
+            pass
+
+    def play() -> None:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(main())
+
+    messages = said(caplog, play)
+    assert len(messages) == 1
+    assert "notes" in messages[0]
+
+
+@pytest.mark.parametrize(
+    ("computed", "queued", "could_run"),
+    [(0.0, 0.0, 0.1), (9.0, 0.0, 9.1), (2.0, 8.0, 2.0), (9.9, 0.0, 10.0)],
+    ids=["stopped", "lock held", "machine too busy", "computing"],
+)
+def test_time_in_which_nothing_could_run_does_not_count(
+    monkeypatch: pytest.MonkeyPatch, computed: float, queued: float, could_run: float
+) -> None:
+    read = iter([(5.0, 1.0, 0.5), (15.0, 1.0 + computed, 0.5 + queued)])
+    monkeypatch.setattr(watchdog._Running, "_read", lambda self: next(read))
+    running = watchdog._Running(threading.get_native_id())
+    assert running.since_last(0.1) == pytest.approx(could_run)

@@ -12,12 +12,12 @@ from typing import Any
 
 from textgym.distributed.connection import check_address, connected
 from textgym.distributed.crew import Crew
-from textgym.distributed.ledger import Ledger
 from textgym.distributed.parcels import Job, pack_job
 from textgym.distributed.resources import check_resources, crew_size
 from textgym.errors import ConfigError
 from textgym.policies.policy import PolicyLike
 from textgym.rollouts.engine import Rollout
+from textgym.rollouts.ledger import Ledger
 from textgym.rollouts.plan import EnvLike
 from textgym.rollouts.shares import Deliver, Player, Share
 

@@ -14,10 +14,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from textgym.distributed.actors import Actors, Lost
-from textgym.distributed.ledger import MAX_LOSSES, Ledger
-from textgym.distributed.parcels import Answer, PackedReport, failed_episode, pack_shares
+from textgym.distributed.parcels import Answer, pack_shares
 from textgym.distributed.resources import fitting, told
 from textgym.errors import RunAborted
+from textgym.rollouts.ledger import MAX_LOSSES, Ledger
+from textgym.rollouts.packing import PackedReport, lost_episode
 from textgym.rollouts.shares import Deliver, Report
 
 __all__ = ["Crew"]
@@ -164,10 +165,8 @@ class Crew:
     def _note(self, worker: str, packed: PackedReport) -> None:
         """Note what a worker reports, and pass it on."""
         tasks = self._ledger.tasks(worker, packed.group_id)
-        if tasks is None:  # the group is complete, and what it had begun beyond that has ended
-            report = Report(packed.group_id, cancelled=packed.cancelled, retried=packed.retried)
-        else:
-            report = packed.unpacked(tasks)
+        report = packed.unpacked(tasks)
+        if tasks is not None:
             self._ledger.note(worker, report)
         self._pass_on(report)
 
@@ -211,7 +210,7 @@ class Crew:
         if given_up is not None:
             message = f"the worker that played it died, {MAX_LOSSES} times: {trouble}"
             tasks = list(given_up.owed.values())[: given_up.missing]
-            lost = tuple(failed_episode(task, "WorkerDied", message) for task in tasks)
+            lost = tuple(lost_episode(task, "WorkerDied", message) for task in tasks)
             self._pass_on(Report(given_up.id, lost, closed=True))
 
 

@@ -1,34 +1,29 @@
 """What crosses between driver and workers: the job once, then shares of tasks and reports.
 
-Invariant: a trajectory that arrives equals the one that was sent, its token arrays bit for bit; only values of
-``messages`` or ``metrics`` that do not pickle become their ``repr``, as in a run directory. An environment
-crosses as what it is made from, a policy as its settings: what holds a connection, a lock or a session does not
-pickle, and is refused by name before anything starts. This module sends nothing.
+Invariant: an environment crosses as what it is made from, a policy as its settings: what holds a connection, a
+lock or a session does not pickle, and is refused by name before anything starts. Reports are packed as between
+the processes of one machine. This module sends nothing.
 """
 
 from __future__ import annotations
 
 import contextlib
 import pickle
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import gymnasium as gym
 
 import textgym
-from textgym import jsontext
 from textgym.errors import ConfigError, MissingExtra, RunAborted, TextgymError
-from textgym.rollouts.episode import EpisodeTask
+from textgym.rollouts.packing import PackedReport
 from textgym.rollouts.plan import EnvLike, EnvSource, Plan
-from textgym.rollouts.shares import Report, Share
-from textgym.rollouts.trajectory import Boundary, Failure, Trajectory
+from textgym.rollouts.shares import Share
 
 __all__ = [
     "Answer",
     "Job",
-    "PackedReport",
-    "failed_episode",
     "pack_job",
     "pack_shares",
     "unpack_job",
@@ -115,74 +110,6 @@ def unpack_shares(data: bytes, job: Job) -> list[Share]:
 
 def _with_kwargs(share: Share, env_kwargs: dict[str, Any]) -> Share:
     return replace(share, tasks=tuple(replace(task, env_kwargs=env_kwargs) for task in share.tasks))
-
-
-@dataclass(frozen=True, slots=True)
-class PackedReport:
-    """A report on its way; its trajectories are without the environment's arguments."""
-
-    group_id: int
-    """As in the report, like all that follows."""
-    closed: bool
-    """Whether the group is complete."""
-    cancelled: int
-    """Episodes that leave no record."""
-    retried: int
-    """Attempts that were replaced."""
-    trajectories: tuple[tuple[int, bytes], ...]
-    """Sample index and record of each."""
-
-    @classmethod
-    def of(cls, report: Report) -> PackedReport:
-        """Pack a report. Its trajectories belong to the caller no more."""
-        packed = tuple((trajectory.sample, _packed(trajectory)) for trajectory in report.trajectories)
-        return cls(report.group_id, report.closed, report.cancelled, report.retried, packed)
-
-    def unpacked(self, tasks: Mapping[int, EpisodeTask]) -> Report:
-        """The report, whole again.
-
-        Args:
-            tasks: The episodes of the group that its worker owes, by sample.
-        """
-        trajectories = tuple(_unpacked(data, tasks[sample]) for sample, data in self.trajectories)
-        return Report(self.group_id, trajectories, self.closed, self.cancelled, self.retried)
-
-    @property
-    def size(self) -> int:
-        """Bytes of its trajectories."""
-        return sum(len(data) for _, data in self.trajectories)
-
-
-def _packed(trajectory: Trajectory) -> bytes:
-    trajectory.env_kwargs = {}
-    try:
-        return pickle.dumps(trajectory, 5)
-    except Exception:  # an object of the environment's that does not pickle must not cost the episode
-        plain = jsontext.loads(jsontext.dumps(trajectory.to_dict(), odd=repr))
-        return pickle.dumps(Trajectory.from_dict(plain), 5)
-
-
-def _unpacked(data: bytes, task: EpisodeTask) -> Trajectory:
-    try:
-        trajectory: Trajectory = pickle.loads(data)
-    except Exception as error:  # it holds an object of a class that only the worker knows
-        message = f"its trajectory cannot be read here: {type(error).__name__}: {error}"
-        return failed_episode(task, type(error).__name__, message)
-    trajectory.env_kwargs = task.env_kwargs
-    return trajectory
-
-
-def failed_episode(task: EpisodeTask, kind: str, message: str) -> Trajectory:
-    """The record of an episode that nobody could finish, or whose record was lost."""
-    return Trajectory(
-        env_id=task.env_id,
-        env_kwargs=task.env_kwargs,
-        seed=task.seed,
-        group_id=task.group_id,
-        sample=task.sample,
-        error=Failure(boundary=Boundary.ENV, type=kind, message=message, turn=0),
-        policy=task.policy,
-    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

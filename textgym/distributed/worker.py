@@ -13,7 +13,8 @@ import os
 from collections import deque
 
 from textgym.distributed.hand import Hand
-from textgym.distributed.parcels import Answer, Job, PackedReport, unpack_job, unpack_shares
+from textgym.distributed.parcels import Answer, Job, unpack_job, unpack_shares
+from textgym.rollouts.packing import PackedReport
 from textgym.rollouts.shares import Report
 from textgym.rollouts.slots import Slots
 

@@ -122,7 +122,10 @@ def _run_in_thread(whole: Coroutine[Any, Any, T], interrupt: Interrupt) -> T:
                 interrupt()
     except KeyboardInterrupt:
         interrupt()
-        thread.join()
+        try:
+            thread.join()
+        except KeyboardInterrupt:
+            interrupt()
         raise
     return outcome.result()
 

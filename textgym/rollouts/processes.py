@@ -1,9 +1,9 @@
 """Processes: the shares of a run, played in several processes of this machine.
 
 Invariant: every share is played to its end, whatever happens to a process: what a dead one had reported is kept,
-what it had not is played again, and another process takes its place. Only a group whose processes keep dying
-becomes errors. Nothing but plain data crosses: an order at the start, shares out, reports back. This module
-neither plays nor records.
+what it had not is played again, and another process takes its place. Only a group that kills processes when it is
+played alone becomes errors. Nothing but plain data crosses: an order at the start, shares out, reports back. This
+module neither plays nor records.
 """
 
 from __future__ import annotations
@@ -12,32 +12,33 @@ import asyncio
 import contextlib
 import logging
 import multiprocessing
+import os
 import pickle
 import queue
 import threading
-from collections import Counter, deque
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import fields, replace
-from typing import Any
+from typing import Any, TypeAlias
 
 import gymnasium as gym
 
 from textgym.errors import ConfigError, RunAborted
 from textgym.policies.policy import FunctionPolicy, Policy
+from textgym.rollouts.ledger import Ledger, OpenGroup
+from textgym.rollouts.packing import PackedReport, lost_episode
 from textgym.rollouts.plan import EnvLike, Plan
-from textgym.rollouts.shares import Deliver, Report, Share
-from textgym.rollouts.trajectory import Boundary, Failure, Trajectory
+from textgym.rollouts.shares import ANY_GROUP, Deliver, Report, Share
 from textgym.rollouts.worker_process import READY, STOP, Order, serve
-from textgym.types import StopReason
 
 __all__ = ["Processes"]
 
 log = logging.getLogger(__name__)
 
-MOST_DEATHS = 3
-"""A group that was under way in so many processes when they died is given up."""
+MOST_FAILED_STARTS = 3
+"""Processes that may be killed in a row before they could begin."""
 PATIENCE_SECONDS = 5.0
-"""How long a process may take to end before it is killed."""
+"""How long processes may take to end before they are killed."""
 
 
 class Processes:
@@ -59,169 +60,145 @@ class Processes:
         self, plan: Plan, env: EnvLike, policy: Policy, tokenizer: Any, max_concurrency: int, workers: int
     ) -> None:
         count = min(workers, max_concurrency, plan.num_begun // plan.members_begun)
-        shares = [max_concurrency // count + (i < max_concurrency % count) for i in range(count)]
-        self._orders = [_order(plan, env, policy, tokenizer, share) for share in shares]
-        self._slots = shares
+        self._slots = [max_concurrency // count + (i < max_concurrency % count) for i in range(count)]
+        self._order = _order(plan, env, policy, tokenizer)
         self._ahead = plan.members_begun
-        self._policy_name = plan.policy
-        self._deaths: Counter[int] = Counter()
-        self._env_kwargs: dict[str, Any] = {}
+        self._failed_starts = 0
 
     async def play(self, shares: Iterator[Share], deliver: Deliver) -> None:
         """Play all shares. Arguments and errors are those of ``Player.play``."""
-        inbox: asyncio.Queue[tuple[_Worker, Any]] = asyncio.Queue()
-        again: deque[Share] = deque()
+        ledger = Ledger(shares, 2 * sum(self._slots))
+        inbox: Inbox = asyncio.Queue()
         workers: list[_Worker] = []
+        enough = False
         try:
-            for order, slots in zip(self._orders, self._slots, strict=True):
-                workers.append(_Worker(order, slots + self._ahead, inbox))
-            while True:
-                self._fill(workers, again, shares)
-                if not any(worker.shares for worker in workers):
-                    return
+            workers += [_Worker(self._order, slots, inbox) for slots in self._slots]
+            while ledger.known and not enough:
                 worker, message = await inbox.get()
-                if isinstance(message, Report):
-                    if not deliver(self._received(worker, message)):
-                        return
+                if isinstance(message, PackedReport):
+                    enough = not deliver(_noted(ledger, worker, message))
                 elif isinstance(message, Exception):
                     raise message
-                elif message is None:
-                    workers[workers.index(worker)] = self._replaced(worker, inbox)
-                    for report in self._given_up(worker, again):
-                        if not deliver(report):
-                            return
+                elif message == READY:
+                    worker.ready, self._failed_starts = True, 0
                 else:
-                    worker.ready = True
+                    workers[workers.index(worker)] = self._replaced(worker, ledger, inbox)
+                    lost = ledger.lose(worker.name)
+                    enough = lost is not None and not deliver(_given_up(lost, worker))
+                self._hand_out(workers, ledger)
         finally:
-            for worker in workers:
-                worker.stop()
-            await asyncio.to_thread(_end_all, workers)
+            await _end_all(workers)
+        while enough and not inbox.empty():
+            _, message = inbox.get_nowait()
+            if isinstance(message, PackedReport):
+                left = message.cancelled + len(message.trajectories)
+                deliver(Report(ANY_GROUP, cancelled=left, retried=message.retried))
 
-    def _fill(self, workers: Sequence[_Worker], again: deque[Share], shares: Iterator[Share]) -> None:
-        """Hand out groups, one at a time to whoever has least, as far as everybody has enough to do."""
-        while True:
-            worker = min(workers, key=lambda worker: worker.load)
-            if worker.load >= worker.capacity:
-                return
-            share = again.popleft() if again else next(shares, None)
-            if share is None:
-                return
-            self._env_kwargs = share.tasks[0].env_kwargs or self._env_kwargs
-            worker.give(share)
+    def _hand_out(self, workers: Sequence[_Worker], ledger: Ledger) -> None:
+        """Give groups to whoever has least, as far as everybody has enough to do."""
+        for worker in sorted(workers, key=lambda worker: ledger.held(worker.name)):
+            room = worker.slots + self._ahead - ledger.held(worker.name)
+            if worker.ready:
+                for share in ledger.take(worker.name, room, len(workers)):
+                    worker.give(share)
 
-    def _received(self, worker: _Worker, report: Report) -> Report:
-        for trajectory in report.trajectories:
-            trajectory.env_kwargs = self._env_kwargs
-        worker.took(report)
-        return report
-
-    def _replaced(self, worker: _Worker, inbox: asyncio.Queue[tuple[_Worker, Any]]) -> _Worker:
+    def _replaced(self, worker: _Worker, ledger: Ledger, inbox: Inbox) -> _Worker:
         """Another process for one that has died."""
-        code = worker.exit_code()
-        if not worker.ready:
-            raise RunAborted(
-                f"a worker process ended before it could begin (exit code {code}); what it printed says why. A "
-                'script that plays with workers needs `if __name__ == "__main__":` around its call, because '
-                "every process imports the script"
+        code = worker.exit_code
+        if worker.ready:
+            log.warning(
+                "a worker process died (exit code %s): its %d unfinished episodes are played again",
+                code,
+                ledger.held(worker.name),
             )
-        log.warning(
-            "a worker process died (exit code %s): its %d unfinished episodes are played again",
-            code,
-            worker.load,
+            return _Worker(self._order, worker.slots, inbox)
+        self._failed_starts += 1
+        killed = code is not None and code < 0
+        if killed and self._failed_starts < MOST_FAILED_STARTS:
+            log.warning("a worker process was killed before it could begin (exit code %s)", code)
+            return _Worker(self._order, worker.slots, inbox)
+        raise RunAborted(
+            f"a worker process ended before it could begin (exit code {code}); what it printed says why. A "
+            'script that plays with workers needs `if __name__ == "__main__":` around its call, because '
+            "every process imports the script"
         )
-        return _Worker(worker.order, worker.capacity, inbox)
 
-    def _given_up(self, worker: _Worker, again: deque[Share]) -> Iterator[Report]:
-        """Queue what a dead process had not finished; groups that keep dying end as errors."""
-        for share in worker.unfinished():
-            self._deaths[share.group_id] += 1
-            if self._deaths[share.group_id] < MOST_DEATHS:
-                again.append(share)
-                continue
-            died = f"{MOST_DEATHS} worker processes died while its group was played"
-            errors = [self._lost(task, f"{died} (exit code {worker.exit_code()})") for task in share.tasks]
-            yield Report(share.group_id, tuple(errors), closed=True)
 
-    def _lost(self, task: Any, text: str) -> Trajectory:
-        failure = Failure(boundary=Boundary.ENV, type="WorkerDied", message=text, turn=0)
-        return Trajectory(
-            env_id=task.env_id,
-            env_kwargs=self._env_kwargs,
-            seed=task.seed,
-            group_id=task.group_id,
-            sample=task.sample,
-            stop_reason=StopReason.ERROR,
-            error=failure,
-            policy=self._policy_name,
-        )
+def _noted(ledger: Ledger, worker: _Worker, packed: PackedReport) -> Report:
+    tasks = ledger.tasks(worker.name, packed.group_id)
+    report = packed.unpacked(tasks)
+    if tasks is not None:
+        ledger.note(worker.name, report)
+    return report
+
+
+def _given_up(lost: OpenGroup, worker: _Worker) -> Report:
+    """What is recorded of a group that keeps killing processes."""
+    text = f"{lost.losses} worker processes died while its group was played (exit code {worker.exit_code})"
+    tasks = list(lost.owed.values())[: lost.missing]
+    return Report(lost.id, tuple(lost_episode(task, "WorkerDied", text) for task in tasks), closed=True)
 
 
 class _Worker:
-    """The parent's end of one process: what it has to do, and two threads that keep the pipe flowing."""
+    """The parent's end of one process, with two threads that keep the pipe flowing."""
 
-    def __init__(self, order: bytes, capacity: int, inbox: asyncio.Queue[tuple[_Worker, Any]]) -> None:
-        self.order, self.capacity = order, capacity
-        self.shares: dict[int, Share] = {}
-        self.load = 0
+    def __init__(self, order: bytes, slots: int, inbox: Inbox) -> None:
+        self.slots = slots
         self.ready = False
         self._inbox, self._loop = inbox, asyncio.get_running_loop()
         self._outbox: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
         self._outbox.put(order)
         context = multiprocessing.get_context("spawn")
         self._pipe, theirs = context.Pipe()
-        self._process = context.Process(target=serve, args=(theirs,), name="textgym-worker")
+        arguments = (theirs, slots, os.getpid())
+        self._process = context.Process(target=serve, args=arguments, name="textgym-worker")
         self._process.start()
         theirs.close()
-        for work in (self._read, self._write):
-            threading.Thread(target=work, name="textgym-pipe", daemon=True).start()
+        self.name = str(self._process.pid)
+        self._reader = threading.Thread(target=self._read, name="textgym-pipe", daemon=True)
+        self._reader.start()
+        threading.Thread(target=self._write, name="textgym-pipe", daemon=True).start()
+
+    @property
+    def exit_code(self) -> int | None:
+        """How it ended; negative is the number of a signal."""
+        return self._process.exitcode
 
     def give(self, share: Share) -> None:
-        self.shares[share.group_id] = share
-        self.load += len(share.tasks)
         bare = tuple(replace(task, env_kwargs={}) for task in share.tasks)  # the order has them
         self._outbox.put(pickle.dumps(replace(share, tasks=bare), protocol=pickle.HIGHEST_PROTOCOL))
 
-    def took(self, report: Report) -> None:
-        share = self.shares.get(report.group_id)
-        if share is None:
-            return
-        done = {trajectory.sample for trajectory in report.trajectories}
-        valid = sum(trajectory.error is None for trajectory in report.trajectories)
-        left = tuple(task for task in share.tasks if task.sample not in done)
-        if report.closed:
-            self.load -= len(share.tasks)
-            del self.shares[report.group_id]
-        else:
-            self.load -= len(share.tasks) - len(left)
-            self.shares[report.group_id] = Share(share.group_id, left, share.missing - valid)
-
-    def unfinished(self) -> list[Share]:
-        return list(self.shares.values())
-
     def stop(self) -> None:
         self._outbox.put(pickle.dumps(STOP))
+
+    def end(self, until: float) -> None:
+        """Wait until it has ended, and kill it at that time (of the monotonic clock)."""
+        self._reader.join(max(0.0, until - time.monotonic()))
+        self.kill()
+        self._reader.join(PATIENCE_SECONDS)
+
+    def kill(self) -> None:
+        if self._reader.is_alive():
+            self._process.kill()
+
+    def _read(self) -> None:
+        """Pass on what it says; None when it is dead."""
+        try:
+            while True:
+                self._pass_on(_loaded(self._pipe.recv_bytes()))
+        except (EOFError, OSError):
+            pass
         self._outbox.put(None)
-
-    def exit_code(self) -> int | None:
         self._process.join(PATIENCE_SECONDS)
-        return self._process.exitcode
-
-    def end(self, seconds: float) -> None:
-        self._process.join(seconds)
-        if self._process.is_alive():
+        if self._process.exitcode is None:
             self._process.kill()
             self._process.join()
         self._pipe.close()
+        self._pass_on(None)
 
-    def _read(self) -> None:
-        message: Any = READY
-        while message is not None:
-            try:
-                message = pickle.loads(self._pipe.recv_bytes())
-            except (EOFError, OSError):
-                message = None
-            with contextlib.suppress(RuntimeError):  # the loop is closed: nobody listens
-                self._loop.call_soon_threadsafe(self._inbox.put_nowait, (self, message))
+    def _pass_on(self, message: Any) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody listens
+            self._loop.call_soon_threadsafe(self._inbox.put_nowait, (self, message))
 
     def _write(self) -> None:
         with contextlib.suppress(OSError):
@@ -229,12 +206,35 @@ class _Worker:
                 self._pipe.send_bytes(data)
 
 
-def _end_all(workers: Sequence[_Worker]) -> None:
+Inbox: TypeAlias = "asyncio.Queue[tuple[_Worker, Any]]"
+
+
+def _loaded(data: bytes) -> Any:
+    try:
+        return pickle.loads(data)
+    except Exception as error:
+        return RunAborted(f"what a worker process said cannot be read: {type(error).__name__}: {error}")
+
+
+async def _end_all(workers: Sequence[_Worker]) -> None:
+    """Let processes close what they hold, for a while, and kill them then, or when this is cancelled."""
+    until = time.monotonic() + PATIENCE_SECONDS
     for worker in workers:
-        worker.end(PATIENCE_SECONDS)
+        worker.stop()
+    try:
+        await asyncio.to_thread(_join_all, workers, until)
+    except asyncio.CancelledError:  # a second Ctrl-C
+        for worker in workers:
+            worker.kill()
+        raise
 
 
-def _order(plan: Plan, env: EnvLike, policy: Policy, tokenizer: Any, max_concurrency: int) -> bytes:
+def _join_all(workers: Sequence[_Worker], until: float) -> None:
+    for worker in workers:
+        worker.end(until)
+
+
+def _order(plan: Plan, env: EnvLike, policy: Policy, tokenizer: Any) -> bytes:
     """Everything that a worker needs, pickled; what cannot be is named."""
     rest = {f.name: getattr(plan, f.name) for f in fields(plan) if f.name not in ("source", "template")}
     sent: Any = env
@@ -257,7 +257,6 @@ def _order(plan: Plan, env: EnvLike, policy: Policy, tokenizer: Any, max_concurr
         policy=policy,
         tokenizer=tokenizer,
         renders=plan.template is not None,
-        max_concurrency=max_concurrency,
     )
     return pickle.dumps(order, protocol=pickle.HIGHEST_PROTOCOL)
 

@@ -183,8 +183,8 @@ class Run(Sequence[Trajectory]):
     seconds: float | None = None
     """Wall time, if known."""
     left_out: dict[str, int] = field(default_factory=dict)
-    """What was begun and is not among the trajectories: ``cancelled`` episodes of groups that had enough, and
-    ``retried`` attempts of failed ones (see ``Scheduling``); empty where nothing was."""
+    """What was begun and is not among the trajectories: ``cancelled`` episodes of groups that had enough
+    or were not needed, and ``retried`` attempts of failed ones (see ``Scheduling``); empty where nothing was."""
 
     def __post_init__(self) -> None:
         self.trajectories = sorted(self.trajectories, key=lambda t: (t.group_id, t.sample))

@@ -46,8 +46,9 @@ class Scheduling:
     them), the others never begin. Failed members are kept as errors, so that a group may have more members."""
     extra_groups: int = 0
     """Groups that are begun beyond ``num_examples``. As soon as ``num_examples`` groups have ``group_size`` valid
-    members the run is complete; groups under way are cancelled and leave no record. A group with failed members is
-    kept and does not count. Trajectories are recorded when their group is complete."""
+    members the run is complete; groups under way are cancelled and leave no record (``run.left_out["cancelled"]``
+    counts their episodes). A group with failed members is kept and does not count. Trajectories are recorded when
+    their group is complete."""
 
     def __post_init__(self) -> None:
         for f in fields(self):

@@ -4,7 +4,7 @@ Invariant: a group is played whole by one player, so that its members can be com
 run alone writes the record; a player knows neither the run directory nor the other players.
 
 ``slots.py`` plays on the running event loop, ``processes.py`` hands shares to other processes, where slots play
-them. Anything else (a cluster) is one more class with ``play``.
+them. Anything else (a cluster) is one more class with ``play``. Whoever hands them on keeps ``ledger.py``.
 """
 
 from __future__ import annotations
@@ -16,7 +16,10 @@ from typing import Protocol, TypeAlias
 from textgym.rollouts.episode import EpisodeTask
 from textgym.rollouts.trajectory import Trajectory
 
-__all__ = ["Deliver", "Player", "Report", "Share"]
+__all__ = ["ANY_GROUP", "Deliver", "Player", "Report", "Share"]
+
+ANY_GROUP = -1
+"""Stands for the groups that were under way when the run had enough."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,6 @@ is played by ``episode.py``; what becomes of the reports is the run's business.
 from __future__ import annotations
 
 import asyncio
-import concurrent.futures
 import contextlib
 import logging
 from collections import deque
@@ -23,8 +22,9 @@ from textgym.policies.policy import Policy
 from textgym.rollouts.episode import ASKS_POLICY, EpisodeTask, run_episode
 from textgym.rollouts.grouping import Grouping
 from textgym.rollouts.plan import Plan
-from textgym.rollouts.shares import Deliver, Report, Share
-from textgym.rollouts.stepping import Stepper, is_blocking, threads
+from textgym.rollouts.shares import ANY_GROUP, Deliver, Report, Share
+from textgym.rollouts.stepping import Stepper, is_blocking
+from textgym.rollouts.threads import Threads
 from textgym.rollouts.trajectory import Boundary, Trajectory
 from textgym.rollouts.watchdog import LoopWatch, Section
 
@@ -100,6 +100,8 @@ class Slots:
         self._stops_early = plan.scheduling.extra_members > 0
         self._running: dict[int, set[asyncio.Task[Trajectory]]] = {}
         self._retried = 0
+        self.under_way = 0
+        """Episodes that are begun and not reported."""
         self._since_pause = 0
         self._stopped = False
 
@@ -123,7 +125,7 @@ class Slots:
                 for slot in done:
                     slot.result()
             except _Enough:
-                pass
+                deliver(Report(ANY_GROUP, cancelled=self.under_way))
             finally:
                 for slot in slots:
                     slot.cancel()
@@ -135,8 +137,7 @@ class Slots:
         if not is_blocking(self._plan.source.prototype):
             yield
             return
-        workers = min(count, MOST_THREADS)
-        with threads(concurrent.futures.ThreadPoolExecutor(workers, "textgym-env")):
+        with Threads(min(count, MOST_THREADS)):
             yield
 
     def _watch(self) -> LoopWatch:
@@ -145,6 +146,7 @@ class Slots:
         sections = {
             run_episode.__code__: Section(f"environment {plan.source.name}", _BLOCKING_ENV),
             Grouping.add.__code__: Section(f"environment {plan.source.name}", _BLOCKING_ENV),
+            Stepper.close.__code__: Section(f"environment {plan.source.name}", _BLOCKING_ENV),
             ASKS_POLICY: Section(f"policy {plan.policy}", _BLOCKING_POLICY),
         }
         return LoopWatch(sections, Section("a function beside the rollout", _BLOCKING_OTHER))
@@ -160,6 +162,7 @@ class Slots:
                     continue
                 if not self.groups.is_open(task.group_id):
                     continue
+                self.under_way += 1
                 held, stepper = stepper, None
                 stepper = await self._play(held, task, deliver)
                 self._since_pause += 1
@@ -176,6 +179,9 @@ class Slots:
         try:
             for attempt in range(attempts):
                 if attempt:
+                    if not self.groups.is_open(task.group_id):
+                        self._deliver(deliver, Report(task.group_id, cancelled=1))
+                        return stepper
                     self._retried += 1
                     task = replace(task, sampling_seed=seeding.mix(task.sampling_seed, "retry", attempt))
                 if stepper is None:
@@ -183,8 +189,7 @@ class Slots:
                 trajectory = await self._episode(stepper, task)
                 if trajectory is None:  # cancelled, because its group has enough
                     used, stepper = stepper, None
-                    if not used.blocking:
-                        await _close(used)
+                    await _close(used)
                     self._deliver(deliver, Report(task.group_id, cancelled=1))
                     return None
                 last = trajectory.error is None or attempt == attempts - 1
@@ -195,9 +200,8 @@ class Slots:
                     await _close(used)  # whatever broke may have left it half-way: start over with a new one
                 if last:
                     break
-        except BaseException as error:
-            inside = isinstance(error, asyncio.CancelledError) and stepper is not None and stepper.blocking
-            if stepper is not None and not inside:  # a thread may be inside a step: nobody may close it then
+        except BaseException:
+            if stepper is not None:
                 await _close(stepper)
             raise
         return stepper
@@ -246,6 +250,7 @@ class Slots:
 
     def _deliver(self, deliver: Deliver, report: Report) -> None:
         report.retried, self._retried = self._retried, 0
+        self.under_way -= len(report.trajectories) + report.cancelled
         try:
             enough = not deliver(report)
         except BaseException:
@@ -267,13 +272,7 @@ _BLOCKING_OTHER = "Run it in a thread: await asyncio.to_thread(function)."
 
 
 async def _close(stepper: Stepper) -> None:
-    """Close an environment without holding up the others while its sessions end."""
     try:
-        aclose = getattr(stepper.env.unwrapped, "aclose", None)
-        try:
-            if aclose is not None:
-                await aclose()
-        finally:
-            stepper.env.close()
+        await stepper.close()
     except Exception:
         log.warning("closing %s failed", stepper.env, exc_info=True)

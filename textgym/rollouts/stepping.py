@@ -7,17 +7,13 @@ awaited; anything else is run, whole, in a thread. Gymnasium's PassiveEnvChecker
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Iterator
-from concurrent.futures import Executor
-from contextlib import contextmanager
-from contextvars import ContextVar, copy_context
 from functools import partial
 from typing import Any
 
 import gymnasium as gym
 from gymnasium.wrappers import OrderEnforcing, PassiveEnvChecker
 
+from textgym.rollouts.threads import close_in_thread, in_thread
 from textgym.types import StopReason, Transition
 
 __all__ = [
@@ -27,11 +23,9 @@ __all__ = [
     "atruncate",
     "is_blocking",
     "past_watchers",
-    "threads",
     "truncatable",
 ]
 
-_threads: ContextVar[Executor | None] = ContextVar("textgym_threads", default=None)
 _WATCHERS = (PassiveEnvChecker, OrderEnforcing)
 
 
@@ -49,7 +43,9 @@ async def areset(
     inner = past_watchers(env)
     method = getattr(inner, "areset", None)
     if method is None or inner.metadata.get("blocking"):
-        begun: tuple[Any, dict[str, Any]] = await _in_thread(lambda: env.reset(seed=seed, options=options))
+        begun: tuple[Any, dict[str, Any]] = await in_thread(
+            lambda: env.reset(seed=seed, options=options), env
+        )
         return begun
     result: tuple[Any, dict[str, Any]] = await method(seed=seed, options=options)
     while env is not inner:
@@ -64,7 +60,7 @@ async def astep(env: gym.Env[Any, Any], action: Any) -> Transition:
     inner = past_watchers(env)
     method = getattr(inner, "astep", None)
     if method is None or inner.metadata.get("blocking"):
-        transition: Any = await _in_thread(lambda: env.step(action))
+        transition: Any = await in_thread(lambda: env.step(action), env)
         return transition  # type: ignore[no-any-return]
     return await method(action)  # type: ignore[no-any-return]
 
@@ -80,7 +76,7 @@ async def atruncate(env: gym.Env[Any, Any], reason: StopReason) -> Transition | 
         return None
     method = None if is_blocking(layer) else getattr(layer, "atruncate", None)
     if method is None:
-        return await _in_thread(lambda: layer.truncate(reason))  # type: ignore[no-any-return]
+        return await in_thread(lambda: layer.truncate(reason), env)  # type: ignore[no-any-return]
     return await method(reason)  # type: ignore[no-any-return]
 
 
@@ -109,21 +105,17 @@ class Stepper:
         self.success = judge if callable(judge) else None
         """Says of a trajectory whether it is solved; None where nobody can tell."""
 
-
-@contextmanager
-def threads(executor: Executor) -> Iterator[None]:
-    """While the context lasts, run what blocks in these threads, and let them go afterwards."""
-    token = _threads.set(executor)
-    try:
-        yield
-    finally:
-        _threads.reset(token)
-        executor.shutdown(wait=False, cancel_futures=True)
-
-
-async def _in_thread(call: Callable[[], Any]) -> Any:
-    context = copy_context()
-    return await asyncio.get_running_loop().run_in_executor(_threads.get(), context.run, call)
+    async def close(self) -> None:
+        """Close the environment without holding up the loop; raises what closing raises."""
+        if self.blocking:
+            await close_in_thread(self.env)
+            return
+        aclose = getattr(self.env.unwrapped, "aclose", None)
+        try:
+            if aclose is not None:
+                await aclose()
+        finally:
+            self.env.close()
 
 
 def truncatable(env: Any) -> Any:

@@ -5,13 +5,14 @@ other episode, and nothing would show but a slow run. A thread looks on: when th
 ``LAG_SECONDS``, it says in whose function the loop's thread has been meanwhile, and what would help.
 
 Invariant: it only watches. It stops nothing, changes no result, and costs a timer of the loop four times per
-``LAG_SECONDS``. One function is named once per rollout, and only if it took at least half of the time: a machine
-that has too much to do makes the loop late as well.
+``LAG_SECONDS``. One function is named once per rollout, and only if it took at least half of the time. A machine
+that has too much to do, or that stood still, makes the loop late as well: that time does not count.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 import sys
@@ -55,12 +56,15 @@ class LoopWatch:
         self._patience = LAG_SECONDS
         self._named: set[str] = set()
         self._over = threading.Event()
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer: asyncio.Handle | None = None
+        self._caller: CodeType | None = None
 
     def __enter__(self) -> Self:
         self._loop = asyncio.get_running_loop()
         self._watched = threading.get_ident()
-        self._beat()
+        self._running = _Running(threading.get_native_id())
+        self._seen = time.monotonic()
+        self._timer = self._loop.call_soon(self._beat)
         self._thread = threading.Thread(target=self._watch, name="textgym-watchdog", daemon=True)
         self._thread.start()
         return self
@@ -75,17 +79,19 @@ class LoopWatch:
 
     def _beat(self) -> None:
         self._seen = time.monotonic()
+        self._caller = sys._getframe(1).f_code
         self._timer = self._loop.call_later(self._patience / 4, self._beat)
 
     def _watch(self) -> None:
-        seen, looked, pause = self._seen, time.monotonic(), self._patience / 4
+        seen, held, pause = self._seen, 0.0, self._patience / 4
         shares: dict[tuple[Section, str], float] = {}
         while not self._over.wait(pause):
-            now = time.monotonic()
+            span = self._running.since_last(pause)
             if self._seen != seen:
-                seen = self._seen
+                seen, held = self._seen, min(span, time.monotonic() - self._seen)
                 shares.clear()
-            held, span, looked = now - seen, now - looked, now
+            else:
+                held += span
             pause = self._patience / (4 if held < self._patience / 2 else 25)
             if held < self._patience / 2:
                 continue
@@ -102,9 +108,11 @@ class LoopWatch:
         """Whose function the loop's thread is in: the outermost one that is not the engine's or a library's."""
         frame: FrameType | None = sys._current_frames().get(self._watched)
         stack = []
-        while frame is not None and frame.f_code is not _RUN_ONCE:
+        while frame is not None and frame.f_code is not self._caller:
             stack.append(frame.f_code)
             frame = frame.f_back
+        if frame is None:  # the loop waits
+            return None
         section, function = self._other, None
         for code in reversed(stack):
             inside = self._sections.get(code)
@@ -127,7 +135,35 @@ class LoopWatch:
         )
 
 
-_RUN_ONCE = asyncio.BaseEventLoop._run_once.__code__  # type: ignore[attr-defined]
+class _Running:
+    """Measures how long a thread could have run: not while it waited for a processor, nor while all stood still.
+
+    Args:
+        thread: The system's number of the thread.
+    """
+
+    def __init__(self, thread: int) -> None:
+        self._path = f"/proc/self/task/{thread}/schedstat"
+        self._last = self._read()
+
+    def since_last(self, asked: float) -> float:
+        """Seconds since the last call.
+
+        Args:
+            asked: How long the caller meant to sleep. What is beyond it counts as far as the process computed:
+                it was stopped, or the interpreter's lock was held.
+        """
+        last, self._last = self._last, self._read()
+        span, computed, queued = (now - before for now, before in zip(self._last, last, strict=True))
+        return span - max(0.0, queued, span - asked - computed)
+
+    def _read(self) -> tuple[float, float, float]:
+        queued = 0
+        with contextlib.suppress(OSError, ValueError, IndexError), open(self._path, "rb") as file:
+            queued = int(file.read().split()[1])  # nanoseconds; only Linux tells
+        return time.monotonic(), time.process_time(), queued / 1e9
+
+
 _TEXTGYM = Path(__file__).parents[1]
 
 

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ctypes
 import gc
 import os
 import pickle
 import queue
 import signal
+import sys
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -24,8 +26,9 @@ from textgym.errors import ConfigError, RunAborted, TextgymError
 from textgym.policies.policy import Policy
 from textgym.rollouts.episode import EpisodeTask
 from textgym.rollouts.loops import Interrupt, run_on_own_loop
+from textgym.rollouts.packing import PackedReport
 from textgym.rollouts.plan import EnvSource, Plan, plain
-from textgym.rollouts.shares import Report, Share
+from textgym.rollouts.shares import ANY_GROUP, Report, Share
 from textgym.rollouts.slots import Slots
 from textgym.tokens import ChatTemplate
 
@@ -55,17 +58,20 @@ class Order:
     """Renders prompts, or None."""
     renders: bool
     """Whether prompts are rendered here, by the tokenizer or else by the policy's own template."""
-    max_concurrency: int
-    """Most episodes of this worker at a time."""
 
 
-def serve(connection: Connection) -> None:
+def serve(connection: Connection, slots: int, parent: int) -> None:
     """Do the work of one process. The first message is the order, then come shares.
 
     Args:
         connection: The other end of the pipe.
+        slots: Most episodes at a time.
+        parent: Process id of who started this one.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _die_with(parent)
+    if hasattr(os, "register_at_fork"):  # a child of this process must not keep the pipe open when it dies
+        os.register_at_fork(after_in_child=connection.close)
     outbox: queue.SimpleQueue[Any] = queue.SimpleQueue()
     sender = threading.Thread(target=_send, args=(connection, outbox), daemon=True)
     sender.start()
@@ -79,13 +85,24 @@ def serve(connection: Connection) -> None:
         outbox.put(pickle.dumps(ConfigError(text)))
     else:
         gc.freeze()  # what is imported by now is never garbage
-        connection.send_bytes(
-            pickle.dumps(READY)
-        )  # not by the thread: whatever kills this process comes later
+        # Not by the thread: whatever kills this process comes later.
+        connection.send_bytes(pickle.dumps(READY))
         with contextlib.suppress(KeyboardInterrupt):
-            run_on_own_loop(_play(order, plan, connection, outbox), Interrupt())
+            run_on_own_loop(_play(order, plan, slots, connection, outbox), Interrupt())
     outbox.put(None)
     sender.join()
+
+
+def _die_with(parent: int) -> None:
+    """Have the system end this process when its parent is gone, even while code holds the interpreter's lock."""
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError, AttributeError):
+            ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, ctypes.c_ulong(signal.SIGKILL))
+        if os.getppid() != parent:
+            os._exit(1)
+
+
+_PR_SET_PDEATHSIG = 1
 
 
 def _plan(order: Order) -> Plan:
@@ -98,23 +115,24 @@ def _plan(order: Order) -> Plan:
     return Plan(source=source, template=template, **order.plan)
 
 
-async def _play(order: Order, plan: Plan, connection: Connection, outbox: queue.SimpleQueue[Any]) -> None:
-    slots = Slots(plan, order.policy, order.max_concurrency)
+async def _play(
+    order: Order, plan: Plan, count: int, connection: Connection, outbox: queue.SimpleQueue[Any]
+) -> None:
+    slots = Slots(plan, order.policy, count)
     inbox = _Inbox(slots.groups.begin, plain(order.env_kwargs))
 
     def deliver(report: Report) -> bool:
-        for trajectory in report.trajectories:
-            trajectory.env_kwargs = {}  # the run has them, and they may hold a whole dataset
-        outbox.put(pickle.dumps(report, protocol=pickle.HIGHEST_PROTOCOL))
+        outbox.put(pickle.dumps(PackedReport.of(report), protocol=pickle.HIGHEST_PROTOCOL))
         return True
 
-    work = asyncio.ensure_future(slots.play_queue(inbox, deliver, order.max_concurrency))
+    work = asyncio.ensure_future(slots.play_queue(inbox, deliver, count))
     loop = asyncio.get_running_loop()
     threading.Thread(target=_receive, args=(connection, loop, inbox, work), daemon=True).start()
     try:
         await work
     except asyncio.CancelledError:
-        pass
+        if inbox.over:  # what was begun is counted where the run had enough
+            deliver(Report(ANY_GROUP, cancelled=slots.under_way))
     except Exception as error:
         outbox.put(_packed(error))
     finally:
@@ -130,6 +148,8 @@ class _Inbox:
         self._begin, self._env_kwargs = begin, env_kwargs
         self._tasks: deque[EpisodeTask] = deque()
         self._waiters: deque[asyncio.Future[bool]] = deque()
+        self.over = False
+        """Whether the parent wants no more."""
 
     def add(self, share: Share) -> None:
         self._begin(share)
@@ -158,6 +178,7 @@ def _receive(
         while True:
             message = pickle.loads(connection.recv_bytes())
             if message == STOP:
+                inbox.over = True
                 loop.call_soon_threadsafe(work.cancel)
                 return
             loop.call_soon_threadsafe(inbox.add, message)

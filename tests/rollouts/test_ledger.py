@@ -5,9 +5,9 @@ from __future__ import annotations
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from textgym.distributed.ledger import MAX_LOSSES, Ledger
 from textgym.rollouts import Boundary, Failure, Trajectory
 from textgym.rollouts.episode import EpisodeTask
+from textgym.rollouts.ledger import MAX_LOSSES, Ledger
 from textgym.rollouts.shares import Report, Share
 
 WORKERS = ["a", "b", "c"]
