@@ -238,8 +238,9 @@ class Odd(gym.Env[str, str]):
     def step(self, action: str) -> tuple[str, float, bool, bool, dict[str, Any]]:
         thing: Any = threading.Lock()
         if not self.readable:
-            module = sys.modules.setdefault("only_here", types.ModuleType("only_here"))
-            module.Thing = type("Thing", (), {"__module__": "only_here"})  # type: ignore[attr-defined]
+            module: Any = sys.modules.setdefault("only_here", types.ModuleType("only_here"))
+            if not hasattr(module, "Thing"):  # one for all episodes, or those of others would no longer pickle
+                module.Thing = type("Thing", (), {"__module__": "only_here"})
             thing = module.Thing()
         return "", 1.0, True, False, {"messages": [{"role": "user", "content": "on", "odd": thing}]}
 
