@@ -15,10 +15,18 @@ from gymnasium.vector.utils import iterate
 
 from textgym.errors import ConfigError
 
-__all__: list[str] = []
+__all__ = [
+    "check_distinct",
+    "check_texts",
+    "checked_indices",
+    "checked_mode",
+    "checked_sizes",
+    "listed_actions",
+    "members_of_mask",
+]
 
 
-def sizes(num_envs: Any, group_size: Any) -> tuple[int, int]:
+def checked_sizes(num_envs: Any, group_size: Any) -> tuple[int, int]:
     """Members in all and of a group, of which one is a multiple of the other."""
     for name, value in (("num_envs", num_envs), ("group_size", group_size)):
         if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
@@ -31,7 +39,7 @@ def sizes(num_envs: Any, group_size: Any) -> tuple[int, int]:
     return int(num_envs), int(group_size)
 
 
-def mode(name: Any) -> AutoresetMode:
+def checked_mode(name: Any) -> AutoresetMode:
     """An autoreset mode, by itself or its value."""
     try:
         return AutoresetMode(name)
@@ -51,7 +59,7 @@ def check_distinct(envs: Sequence[gym.Env[Any, Any]]) -> None:
         )
 
 
-def masked(mask: Any, num_envs: int) -> list[int]:
+def members_of_mask(mask: Any, num_envs: int) -> list[int]:
     """The members that a reset mask names; all without one."""
     if mask is None:
         return list(range(num_envs))
@@ -69,7 +77,7 @@ def masked(mask: Any, num_envs: int) -> list[int]:
     return named
 
 
-def indices(given: Sequence[int], num_envs: int) -> list[int]:
+def checked_indices(given: Sequence[int], num_envs: int) -> list[int]:
     """Some members, each once."""
     members = [int(index) for index in given]
     if len(set(members)) != len(members) or any(not 0 <= m < num_envs for m in members):
@@ -77,7 +85,7 @@ def indices(given: Sequence[int], num_envs: int) -> list[int]:
     return members
 
 
-def listed(actions: Any, count: int, space: gym.Space[Any], single: gym.Space[Any]) -> Sequence[Any]:
+def listed_actions(actions: Any, count: int, space: gym.Space[Any], single: gym.Space[Any]) -> Sequence[Any]:
     """One action a member.
 
     Args:

@@ -21,7 +21,15 @@ from gymnasium.vector.utils import batch_space, concatenate, create_empty_array,
 from textgym.errors import ConfigError
 from textgym.hooks import adrive, drive
 from textgym.rollouts.plan import EnvLike, EnvSource
-from textgym.vector import arguments
+from textgym.vector.arguments import (
+    check_distinct,
+    check_texts,
+    checked_indices,
+    checked_mode,
+    checked_sizes,
+    listed_actions,
+    members_of_mask,
+)
 from textgym.vector.comparison import Comparison
 from textgym.vector.infos import collate
 from textgym.vector.members import Members
@@ -73,12 +81,12 @@ class GroupVectorEnv(VectorEnv[Any, Any, Any]):
         **kwargs: Any,
     ) -> None:
         super().__init__()
-        self.num_envs, self.group_size = arguments.sizes(num_envs, group_size)
+        self.num_envs, self.group_size = checked_sizes(num_envs, group_size)
         self.num_groups = self.num_envs // self.group_size
-        self.autoreset_mode = arguments.mode(autoreset_mode)
+        self.autoreset_mode = checked_mode(autoreset_mode)
         source = EnvSource(env, kwargs)
         self.envs = [source.take(bare=True) for _ in range(self.num_envs)]
-        arguments.check_distinct(self.envs)
+        check_distinct(self.envs)
         first = self.envs[0]
         self.metadata = {**first.metadata, "autoreset_mode": self.autoreset_mode}
         self.render_mode = first.render_mode
@@ -182,11 +190,11 @@ class GroupVectorEnv(VectorEnv[Any, Any, Any]):
             ConfigError: An index is out of range or named twice, or the lengths differ.
             ResetNeeded, TypeError, ClosedEnvironmentError: As ``step``.
         """
-        return drive(self._step(arguments.indices(indices, self.num_envs), actions))
+        return drive(self._step(checked_indices(indices, self.num_envs), actions))
 
     async def astep_some(self, indices: Sequence[int], actions: Sequence[Any]) -> VectorTransition:
         """``step_some`` for coroutines; several calls for different members may be under way at once."""
-        return await adrive(self._step(arguments.indices(indices, self.num_envs), actions, wait=True))
+        return await adrive(self._step(checked_indices(indices, self.num_envs), actions, wait=True))
 
     def render(self) -> tuple[Any, ...] | None:
         """What every member renders."""
@@ -237,7 +245,7 @@ class GroupVectorEnv(VectorEnv[Any, Any, Any]):
     ) -> tuple[tuple[Any, ...], dict[str, Any]]:
         self._check_open()
         chosen = dict(options or {})
-        members = arguments.masked(chosen.pop("reset_mask", None), self.num_envs)
+        members = members_of_mask(chosen.pop("reset_mask", None), self.num_envs)
         self._members.check_idle(members)
         if seed is not None:
             self._schedule.seed(seed, members)
@@ -278,7 +286,7 @@ class GroupVectorEnv(VectorEnv[Any, Any, Any]):
         self._check_open()
         if not self._begun:
             raise ResetNeeded("no episode has begun: call reset() before step()")
-        actions = arguments.listed(actions, len(members), self.action_space, self.single_action_space)
+        actions = listed_actions(actions, len(members), self.action_space, self.single_action_space)
         self._members.check_idle(members)
         again = [m for m in members if self._over[m]] if any(self._over) else []
         playing = self._playing
@@ -286,7 +294,7 @@ class GroupVectorEnv(VectorEnv[Any, Any, Any]):
             actions = [a for m, a in zip(members, actions, strict=True) if playing[m]]
             members = [m for m in members if playing[m]]
         if isinstance(self.single_action_space, gym.spaces.Text):
-            arguments.check_texts(members, actions)
+            check_texts(members, actions)
         try:
             return await self._turn(members, actions, again, wait)
         except BaseException:
