@@ -225,7 +225,9 @@ def test_a_loop_in_the_shape_of_cleanrls_learns(mode):
         if mode is AutoresetMode.DISABLED:
             observations, _ = envs.reset(options={"reset_mask": terminations | truncations})
     assert envs.episode_count == len(returns) == (2000 if mode is AutoresetMode.NEXT_STEP else 4000)
-    assert np.mean(returns[-500:]) > 0.42, "1 or 2 wins every second game, 3 or 4 none; by chance that is 0.25"
+    assert np.mean(returns[-500:]) > 0.42, (
+        "1 or 2 wins every second game, 3 or 4 none; by chance that is 0.25"
+    )
 
 
 def test_history_reaches_the_vector():

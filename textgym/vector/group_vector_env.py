@@ -306,17 +306,16 @@ class GroupVectorEnv(VectorEnv[Any, Any, Any]):
     ) -> VectorTransition:
         """Step members that play, and begin again with others."""
         transitions = await self._members.step(members, actions, wait)
-        columns = zip(*transitions, strict=True) if transitions else [()] * 5
-        seen, earned, terminated, truncated, infos = columns
-        observations = self._spread(members, seen, self._blank)
-        rewards = np.array(self._spread(members, earned, 0.0), dtype=np.float64)
-        flags = np.array([self._spread(members, flag, False) for flag in (terminated, truncated)], np.bool_)
-        for member, observation in zip(members, seen, strict=True):
-            self._shown[member] = observation
-        rows = [(member, info) for member, info in zip(members, infos, strict=True) if info]
-        if self._comparison is not None:
-            for member, reward in zip(members, earned, strict=True):
-                self._comparison.earn(member, float(reward))
+        if len(members) < self.num_envs or members != range(self.num_envs):
+            transitions = self._spread(members, transitions)
+        seen, earned, terminated, truncated, infos = zip(*transitions, strict=True)
+        observations, rewards = list(seen), np.array(earned, dtype=np.float64)
+        flags = np.array([terminated, truncated], dtype=np.bool_)
+        rows = [(member, info) for member, info in enumerate(infos) if info]
+        for member in members:
+            self._shown[member] = seen[member]
+            if self._comparison is not None:
+                self._comparison.earn(member, float(earned[member]))
         if any(terminated) or any(truncated):
             again += await self._end(np.flatnonzero(flags.any(axis=0)).tolist(), observations, rows)
         if again:
@@ -326,22 +325,20 @@ class GroupVectorEnv(VectorEnv[Any, Any, Any]):
             rows.sort(key=itemgetter(0))  # the first member's value decides the type of a column
         return self._batched(observations), rewards, flags[0], flags[1], collate(self.num_envs, rows)
 
-    def _spread(self, members: Sequence[int], values: Sequence[Any], blank: Any) -> list[Any]:
-        """The values of some members at their places among all."""
-        if len(members) == self.num_envs and members == range(self.num_envs):
-            return list(values)
-        spread = [blank] * self.num_envs
-        for member, value in zip(members, values, strict=True):
-            spread[member] = value
+    def _spread(self, members: Sequence[int], transitions: Sequence[Any]) -> list[Any]:
+        """The transitions of some members at their places; the others idle."""
+        spread: list[Any] = [(self._blank, 0.0, False, False, {})] * self.num_envs
+        for member, transition in zip(members, transitions, strict=True):
+            spread[member] = transition
         return spread
 
     async def _end(
         self, ended: list[int], observations: Sequence[Any], rows: list[tuple[int, dict[str, Any]]]
     ) -> list[int]:
         """Close the episodes of some members, and name those whose next one begins at once."""
+        begins_later = self.autoreset_mode is AutoresetMode.NEXT_STEP
         for member in ended:
-            self._playing[member] = False
-            self._over[member] = self.autoreset_mode is AutoresetMode.NEXT_STEP
+            self._playing[member], self._over[member] = False, begins_later
             if self._comparison is not None:
                 rows += await self._comparison.end(member)
         if self.autoreset_mode is not AutoresetMode.SAME_STEP:

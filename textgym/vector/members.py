@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import Any
 
 import gymnasium as gym
 
-from textgym import hooks
 from textgym.errors import ConfigError
-from textgym.hooks import settle
+from textgym.hooks import settle, waited
 from textgym.rollouts.stepping import areset, astep
 
 __all__ = ["Members"]
@@ -44,11 +44,13 @@ class Members:
             tasks: Seed and options of each.
             wait: Whether a caller's loop waits too, so that nobody may be asked plainly.
         """
-        return await self._ask(members, tasks, _reset, _areset, wait)
+        plain = [partial(_reset, self._envs[member]) for member in members]
+        return await self._ask(members, tasks, plain, _areset, wait)
 
     async def step(self, members: Sequence[int], actions: Sequence[Any], wait: bool) -> list[Any]:
         """The transitions of some members; arguments as of ``reset``."""
-        return await self._ask(members, actions, _step, astep, wait)
+        plain = [self._envs[member].step for member in members]
+        return await self._ask(members, actions, plain, astep, wait)
 
     def check_idle(self, members: Sequence[int]) -> None:
         """Refuse to ask a member that is still being waited for.
@@ -76,18 +78,18 @@ class Members:
         self,
         members: Sequence[int],
         given: Sequence[Any],
-        call: Callable[[Any, Any], Any],
+        plain: Sequence[Callable[[Any], Any]],
         twin: Callable[[Any, Any], Awaitable[Any]],
         wait: bool,
     ) -> list[Any]:
         """Call plainly while no hook waits, the rest all at once."""
-        envs, results = self._envs, list[Any]()
+        results: list[Any] = []
         if not (wait or self._waits):
-            before = hooks.waits()
+            before = waited.times
             try:
-                for member, one in zip(members, given, strict=True):
-                    results.append(call(envs[member], one))
-                    if hooks.waits() != before:
+                for call, one in zip(plain, given, strict=True):
+                    results.append(call(one))
+                    if waited.times != before:
                         self._waits = True
                         break
             except Exception as error:
@@ -96,7 +98,7 @@ class Members:
         if len(results) < len(members):
             done = len(results)
             rest = members[done:]
-            calls = [twin(envs[member], one) for member, one in zip(rest, given[done:], strict=True)]
+            calls = [twin(self._envs[member], one) for member, one in zip(rest, given[done:], strict=True)]
             results += await settle(self._together(rest, calls))
         return results
 
@@ -120,10 +122,6 @@ def _reset(env: gym.Env[Any, Any], task: _Task) -> Any:
 
 async def _areset(env: gym.Env[Any, Any], task: _Task) -> Any:
     return await areset(env, seed=task[0], options=task[1] or None)
-
-
-def _step(env: gym.Env[Any, Any], action: Any) -> Any:
-    return env.step(action)
 
 
 def _name(error: BaseException, member: int) -> None:

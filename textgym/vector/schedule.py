@@ -49,11 +49,8 @@ class Schedule:
         self._courses: list[_Course | None] = [None] * (num_groups * group_size)
         self._episodes = [0] * (num_groups * group_size)
         self._newest = 0
-
-    @property
-    def unseeded(self) -> list[int]:
+        self.unseeded = list(range(num_groups * group_size))
         """The members that have no course yet."""
-        return [member for member, course in enumerate(self._courses) if course is None]
 
     def seed(self, seed: int | Sequence[int | None], members: Iterable[int]) -> None:
         """Begin a course for some members; the others stay on theirs.
@@ -73,6 +70,7 @@ class Schedule:
         course = _Course(self._newest, run_seed, seeds)
         for member in members:
             self._courses[member], self._episodes[member] = course, 0
+        self.unseeded = [member for member in self.unseeded if self._courses[member] is None]
 
     def _of_members(self, seed: Any) -> list[int | None]:
         members = len(self._courses)
