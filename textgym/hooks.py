@@ -29,7 +29,7 @@ from inspect import isawaitable
 from types import coroutine
 from typing import Any, Generic, ParamSpec, TypeVar
 
-__all__ = ["PLAIN", "Flow", "adrive", "drive", "flow", "in_background", "settle", "waits"]
+__all__ = ["PLAIN", "Flow", "adrive", "drive", "flow", "in_background", "settle", "waited"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -38,10 +38,11 @@ PLAIN = frozenset({str, bool, float, int, dict, list, tuple, type(None)})
 
 
 class _Waited(threading.local):
-    times = 0  # of each thread
+    times = 0
 
 
-_waited = _Waited()
+waited = _Waited()
+"""``waited.times``: how often ``drive`` has had to wait for an awaitable in this thread, so far."""
 
 
 class _Ask:
@@ -128,16 +129,11 @@ def drive(flow: Coroutine[Any, Any, T]) -> T:
             ask = resume(value)
         except StopIteration as stop:
             return stop.value  # type: ignore[no-any-return]
-        _waited.times = waits() + 1
+        waited.times += 1
         try:
             resume, value = flow.send, _background.run(_asked(flow, ask))
         except BaseException as error:
             resume, value = flow.throw, error
-
-
-def waits() -> int:
-    """How often ``drive`` has had to wait for an awaitable in this thread, so far."""
-    return _waited.times
 
 
 async def adrive(flow: Coroutine[Any, Any, T]) -> T:

@@ -7,14 +7,19 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 import pytest
+from gymnasium.error import ResetNeeded
 from gymnasium.utils.env_checker import check_env
-from hypothesis import given
+from gymnasium.vector import AutoresetMode
+from gymnasium.wrappers.vector import RecordEpisodeStatistics
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from textgym.envs.classic import ChoiceAction, EmbeddedObservation, HashedObservation, TokenActions
-from textgym.envs.wrappers import HistoryWrapper
+from textgym.envs.wrappers import BudgetWrapper, FormatWrapper, HistoryWrapper
 from textgym.errors import ConfigError
+from textgym.parsers import ThinkParser
 from textgym.tokens.byte_tokenizer import ByteTokenizer
+from textgym.vector import GroupVectorEnv
 
 NUMBERS = [str(number) for number in range(1, 9)]
 
@@ -68,6 +73,7 @@ def test_any_function_embeds():
     assert vector in env.observation_space
 
 
+@settings(deadline=None)
 @given(st.text(max_size=20))
 def test_tokens_spell_the_same_episode(text):
     tokenizer = ByteTokenizer()
@@ -113,6 +119,9 @@ def test_specs_make_them_again():
         (lambda: ChoiceAction(guess(), ["a"]), "two or more texts"),
         (lambda: ChoiceAction(guess(), "ab"), "two or more texts"),
         (lambda: ChoiceAction(guess(), ["a", 1]), "two or more texts"),
+        (lambda: ChoiceAction(guess(), None), "two or more texts"),
+        (lambda: ChoiceAction(guess(), ["a", "b" * 70_000]), "is no action of"),
+        (lambda: ChoiceAction(guess(), ["1</guess>", "2"]), "cannot be written"),
         (lambda: HashedObservation(guess(), size=0), "size is 0"),
         (lambda: TokenActions(guess(), max_tokens=0), "max_tokens is 0"),
         (lambda: TokenActions(guess(), context=True), "context is True"),
@@ -124,11 +133,101 @@ def test_arguments_are_checked(make, match):
         make()
 
 
-def test_an_id_outside_the_vocabulary_is_refused():
-    env = TokenActions(guess())
+@pytest.mark.parametrize("make", [lambda: TokenActions(guess()), lambda: ChoiceAction(guess(), NUMBERS)])
+@pytest.mark.parametrize("action", [-1, 257, 1.7, True, "1", None, np.array([1]), np.float32(1)])
+def test_what_is_no_number_of_an_action_is_refused_and_played_by_nobody(make, action):
+    env = make()
     env.reset(seed=0)
-    with pytest.raises(ConfigError, match=r"0\.\.256"):
-        env.step(257)
+    with pytest.raises(ConfigError, match=r"it must be a whole number in 0\.\.(256|7)"):
+        env.step(action)
+    assert env.unwrapped.turns == 0
+    env.step(np.array(4))
+    env.step(np.int32(3))
+
+
+@pytest.mark.parametrize("ends", ["in the middle of an answer", "at its end"])
+def test_no_token_is_taken_outside_an_episode(ends):
+    env = TokenActions(gym.make("textgym/Echo-v0"), max_tokens=2)
+    with pytest.raises(ResetNeeded):
+        env.step(3)
+    env.reset(seed=0)
+    env.step(65)
+    assert env.step(65 if ends.startswith("in") else 256)[2] is True
+    with pytest.raises(ResetNeeded):
+        env.step(3)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: ChoiceAction(gym.make("CartPole-v1"), NUMBERS),
+        lambda: HashedObservation(gym.make("CartPole-v1")),
+        lambda: TokenActions(gym.make("CartPole-v1")),
+        lambda: HashedObservation(HashedObservation(guess())),
+        lambda: ChoiceAction(ChoiceAction(guess(), NUMBERS), NUMBERS),
+        lambda: ChoiceAction(TokenActions(guess()), NUMBERS),
+        lambda: TokenActions(ChoiceAction(guess(), NUMBERS)),
+        lambda: HistoryWrapper(HashedObservation(guess())),
+        lambda: BudgetWrapper(HashedObservation(guess()), turns=2),
+        lambda: BudgetWrapper(ChoiceAction(guess(), NUMBERS), turns=2),
+        lambda: FormatWrapper(ChoiceAction(guess(), NUMBERS), ThinkParser()),
+    ],
+)
+def test_an_order_of_wrappers_that_cannot_work_is_refused(make):
+    with pytest.raises(ConfigError, match=r"(observation|action)s (that )?are texts"):
+        make()
+
+
+@pytest.mark.parametrize("vector", [[1, 2, 3], [[1, 2]], [float("nan"), 1], None])
+def test_an_embedding_of_another_form_is_refused(vector):
+    env = EmbeddedObservation(guess(), lambda text: vector, 2)
+    with pytest.raises(ConfigError, match=r"it must make an array of shape \(2,\) without NaN"):
+        env.reset(seed=0)
+
+
+def test_an_embedding_may_reuse_its_array():
+    buffer = np.zeros(1, np.float32)
+
+    def embed(text: str) -> Any:
+        buffer[0] = len(text)
+        return buffer
+
+    env = EmbeddedObservation(guess(), embed, 1)
+    first, info = env.reset(seed=0)
+    env.step("<guess>1</guess>")
+    assert first.tolist() == [len(info["text"])]
+
+
+@pytest.mark.parametrize("mode", list(AutoresetMode), ids=lambda mode: mode.value)
+def test_a_loop_in_the_shape_of_cleanrls_learns(mode):
+    """A linear softmax policy by REINFORCE: numpy in, numpy out, ends counted by RecordEpisodeStatistics."""
+    rng = np.random.default_rng(0)
+
+    def make() -> Any:
+        env = gym.make("textgym/GuessNumber-v0", high=2, max_turns=1)
+        env = ChoiceAction(env, ["1", "2", "3", "4"])  # two of them never win
+        return HashedObservation(env, size=8)
+
+    envs = RecordEpisodeStatistics(GroupVectorEnv(make, num_envs=16, autoreset_mode=mode))
+    weights = np.zeros((8, envs.single_action_space.n))
+    observations, _ = envs.reset(seed=1)
+    returns = []
+    for _ in range(250):
+        logits = observations @ weights
+        chances = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+        actions = np.array([rng.choice(4, p=row) for row in chances])
+        following, rewards, terminations, truncations, infos = envs.step(actions)
+        advantages = (rewards - 0.5) * (terminations | truncations)
+        weights += 0.3 * observations.T @ ((np.eye(4)[actions] - chances) * advantages[:, None])
+        if "episode" in infos:
+            returns += infos["episode"]["r"][infos["_episode"]].tolist()
+        observations = following
+        if mode is AutoresetMode.DISABLED:
+            observations, _ = envs.reset(options={"reset_mask": terminations | truncations})
+    assert envs.episode_count == len(returns) == (2000 if mode is AutoresetMode.NEXT_STEP else 4000)
+    assert np.mean(returns[-500:]) > 0.42, (
+        "1 or 2 wins every second game, 3 or 4 none; by chance that is 0.25"
+    )
 
 
 def test_history_reaches_the_vector():

@@ -12,7 +12,7 @@ from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv
 from textgym.errors import CheckFailed, ConfigError
 from textgym.registration import registered_ids
 from textgym.testing import RuleStatus, check_vector_env
-from textgym.testing.rules.vector_envs import VECTOR_RULES
+from textgym.testing.rules.catalogue import VECTOR_RULES
 from textgym.vector import GroupVectorEnv
 
 GUESS = "textgym/GuessNumber-v0"
@@ -25,6 +25,10 @@ def guess() -> Any:
 
 def cart() -> Any:
     return gym.make("CartPole-v1")
+
+
+def blackjack() -> Any:
+    return gym.make("Blackjack-v1")
 
 
 @pytest.mark.parametrize("mode", MODES, ids=lambda mode: mode.value)
@@ -161,13 +165,17 @@ class PaysTheIdle(Sound):
         return observations, rewards, *rest
 
 
-class EatsSomeOptions(Sound):
-    """A partial reset that looks whole to Gymnasium's wrapper, once an episode has been played."""
+class Staggered(Sound):
+    """Sound, with members that end one after the other."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
         for turns, env in enumerate(self.envs, start=2):
-            env.unwrapped.max_turns = turns  # so that members end one after the other
+            env.unwrapped.max_turns = turns
+
+
+class EatsSomeOptions(Staggered):
+    """A partial reset that looks whole to Gymnasium's wrapper, once an episode has been played."""
 
     def reset(self, *, seed: Any = None, options: Any = None) -> Any:
         played = any(env.unwrapped.turns for env in self.envs)
@@ -190,6 +198,85 @@ class NeverClosed(Sound):
         self.close_extras()
 
 
+class SwapsInfos(Sound):
+    def step(self, actions: Any) -> Any:
+        *shown, infos = super().step(actions)
+        return *shown, {**infos, "example_id": infos["example_id"][::-1]}
+
+
+class ForgetsTheSeed(Sound):
+    def reset(self, *, seed: Any = None, options: Any = None) -> Any:
+        return super().reset(seed=3, options=options)
+
+
+class OneInfos(Sound):
+    def __init__(self) -> None:
+        super().__init__()
+        self.kept: dict[str, Any] = {}
+
+    def step(self, actions: Any) -> Any:
+        *shown, infos = super().step(actions)
+        self.kept.clear()
+        self.kept.update(infos)
+        return *shown, self.kept
+
+
+class TakesManyActions(Sound):
+    def step(self, actions: Any) -> Any:
+        return super().step(list(actions)[: self.num_envs])
+
+
+class ResetsAllUnseen(Sound):
+    """Everybody begins anew, and the unnamed are shown what they showed before."""
+
+    def reset(self, *, seed: Any = None, options: Any = None) -> Any:
+        if not options:
+            return super().reset(seed=seed)
+        mask, kept = options["reset_mask"], list(self._shown)
+        observations, infos = super().reset(seed=seed)
+        infos = {key: value & mask if key.startswith("_") else value for key, value in infos.items()}
+        return tuple(np.where(mask, observations, kept).tolist()), infos
+
+
+class SameStep(Staggered):
+    def __init__(self) -> None:
+        super().__init__(autoreset_mode=AutoresetMode.SAME_STEP)
+
+
+class LosesFinalInfo(SameStep):
+    def step(self, actions: Any) -> Any:
+        *shown, infos = super().step(actions)
+        return *shown, {
+            key: value for key, value in infos.items() if key not in ("final_info", "_final_info")
+        }
+
+
+class FinalForAll(SameStep):
+    def step(self, actions: Any) -> Any:
+        *shown, infos = super().step(actions)
+        if "_final_obs" in infos:
+            infos["_final_obs"][:] = True
+        return *shown, infos
+
+
+class SaysNextStep(SameStep):
+    def __init__(self) -> None:
+        super().__init__()
+        self.metadata["autoreset_mode"] = AutoresetMode.NEXT_STEP
+
+
+class HauntedInfos(Staggered):
+    def step(self, actions: Any) -> Any:
+        *shown, infos = super().step(actions)
+        return *shown, {key: value | True if key == "_messages" else value for key, value in infos.items()}
+
+
+class GroupsOfOne(Sound):
+    @property
+    def group_ids(self) -> Any:
+        return np.arange(self.num_envs)
+
+
 class SameMath(GroupVectorEnv):
     """Groups that part after the first episode."""
 
@@ -210,16 +297,26 @@ CAUGHT = {
     SingleRewards: "shapes",
     NoMasks: "info-masks",
     OneArray: "own-arrays",
+    OneInfos: "own-arrays",
     Unseeded: "same-seed",
     EatsOptions: "options-kept",
     ResetsAll: "partial-reset",
+    ResetsAllUnseen: "partial-reset",
     TakesAnyMask: "bad-mask",
     TakesFewActions: "number-of-actions",
+    TakesManyActions: "number-of-actions",
+    LosesFinalInfo: "autoreset",
+    FinalForAll: "autoreset",
+    SaysNextStep: "autoreset",
     SwapsMembers: "members",
+    SwapsInfos: "members",
+    ForgetsTheSeed: "members",
     PaysTheIdle: "idle-members",
     PhantomEnds: "idle-members",
+    HauntedInfos: "idle-members",
     EatsSomeOptions: "episode-statistics",
     SameMath: "groups",
+    GroupsOfOne: "groups",
     NeverClosed: "close",
 }
 
@@ -240,6 +337,32 @@ def test_a_broken_rule_raises_with_its_name():
     with pytest.raises(CheckFailed, match="close: closed is False") as caught:
         check_vector_env(NeverClosed, member=lambda: gym.make(GUESS, max_turns=3))
     assert caught.value.rule == "close"
+
+
+@pytest.mark.parametrize("make", [Sound(), None, GUESS])
+def test_what_is_no_function_is_refused(make):
+    with pytest.raises(ConfigError, match="functions that make a new environment"):
+        check_vector_env(make)
+
+
+def test_members_of_numbers_are_compared_by_value():
+    report = check_vector_env(
+        lambda: SyncVectorEnv([blackjack] * 3),
+        member=blackjack,
+        raise_on_failure=False,
+        only=["members", "autoreset"],
+    )
+    assert report.ok, report
+    assert not report.having(RuleStatus.UNTESTED)
+
+
+def test_play_goes_on_until_a_member_has_ended():
+    report = check_vector_env(
+        lambda: GroupVectorEnv(GUESS, 2, max_turns=40, autoreset_mode=AutoresetMode.SAME_STEP),
+        member=lambda: gym.make(GUESS, max_turns=40),
+        only=["members"],
+    )
+    assert "2 ends" in report["members"].detail
 
 
 @pytest.mark.parametrize("make", [guess, lambda: Sound(num_envs=1, group_size=1)])

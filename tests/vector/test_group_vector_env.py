@@ -14,10 +14,9 @@ from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv
 from gymnasium.wrappers.vector import DictInfoToList, RecordEpisodeStatistics
 
 import textgym
-from textgym import MultiTurnEnv, Rubric, SingleTurnEnv
+from textgym import MultiTurnEnv, SingleTurnEnv
 from textgym.errors import ConfigError
 from textgym.registration import registered_ids
-from textgym.rewards import group_reward
 from textgym.vector import GroupVectorEnv
 
 IDS = registered_ids()
@@ -243,40 +242,6 @@ def test_members_that_wait_wait_at_the_same_time():
     envs.step(["a"] * 8)
     assert Waiting.most == 8
     assert [env.unwrapped.turns for env in envs.envs] == [2] * 8
-
-
-# ---------------------------------------------------------------------- group rewards
-
-
-@group_reward
-def longest(completions: list[str]) -> list[float]:
-    most = max(map(len, completions))
-    return [float(len(text) == most) for text in completions]
-
-
-def comparing() -> SingleTurnEnv:
-    return SingleTurnEnv([{"question": "?", "answer": "x"}], rubric=Rubric([longest]))
-
-
-def test_group_rewards_come_with_the_last_member():
-    envs = GroupVectorEnv(comparing, num_envs=4, group_size=2)
-    envs.reset(seed=0)
-    *_, infos = envs.step_some([0, 2, 3], ["a", "bb", "c"])
-    assert infos["_group_rewards"].tolist() == [False, False, True, True]
-    assert infos["group_rewards"]["longest"].tolist() == [0, 0, 1, 0]
-    _, rewards, *_, infos = envs.step_some([1], ["aaa"])
-    assert infos["_group_rewards"].tolist() == [True, True, False, False]
-    assert infos["group_rewards"]["longest"].tolist() == [0, 1, 0, 0]
-    assert not rewards.any()
-
-
-@pytest.mark.parametrize(
-    "arguments",
-    [{"num_envs": 2}, {"num_envs": 2, "group_size": 2, "autoreset_mode": AutoresetMode.SAME_STEP}],
-)
-def test_comparison_needs_groups_without_autoreset(arguments):
-    with pytest.raises(ConfigError, match="compares the members"):
-        GroupVectorEnv(comparing, **arguments)
 
 
 # ---------------------------------------------------------------------- misuse

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from gymnasium.utils.env_checker import data_equivalence
 from gymnasium.vector import VectorEnv
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from textgym.vector.infos import collate
@@ -28,6 +28,7 @@ FLAT = st.fixed_dictionaries({}, optional=KINDS)
 INFOS = st.fixed_dictionaries({}, optional={**KINDS, "inner": FLAT, "final_info": FLAT})
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.tuples(st.integers(0, MEMBERS - 1), INFOS), max_size=MEMBERS, unique_by=lambda row: row[0])
 )

@@ -31,8 +31,11 @@ class TextWrapper(gym.Wrapper[str, str, str, str], gym.utils.RecordConstructorAr
         **arguments: The wrapper's own arguments, recorded so that ``env.spec`` can make it again.
 
     Raises:
-        ConfigError: The environment is no ``TextEnv``.
+        ConfigError: The environment is no ``TextEnv``, or other wrappers have made numbers of its texts.
     """
+
+    reads_actions = False
+    """Whether ``on_action`` needs texts. Observations have to be texts in any case."""
 
     def __init__(self, env: gym.Env[str, str], **arguments: Any) -> None:
         gym.utils.RecordConstructorArgs.__init__(self, **arguments)
@@ -41,6 +44,13 @@ class TextWrapper(gym.Wrapper[str, str, str, str], gym.utils.RecordConstructorAr
             raise ConfigError(
                 f"{type(self).__name__} wraps text environments, and {type(env.unwrapped).__name__} is none"
             )
+        for name in ("observation", "action") if self.reads_actions else ("observation",):
+            space = getattr(env, f"{name}_space")
+            if not isinstance(space, gym.spaces.Text):
+                raise ConfigError(
+                    f"{type(self).__name__} needs {name}s that are texts, and those of {env!r:.60} are "
+                    f"{space!r:.60}: put it around the text environment, before what turns {name}s into numbers"
+                )
 
     def on_reset(self, observation: str, info: dict[str, Any]) -> tuple[str, dict[str, Any]]:
         """Change what an episode begins with."""
@@ -160,6 +170,8 @@ class BudgetWrapper(TextWrapper):
         ConfigError: There is no budget, or one is not positive.
     """
 
+    reads_actions = True
+
     def __init__(
         self,
         env: gym.Env[str, str],
@@ -233,6 +245,8 @@ class FormatWrapper(TextWrapper):
     Raises:
         ConfigError: The weight is negative.
     """
+
+    reads_actions = True
 
     def __init__(self, env: gym.Env[str, str], parser: Parser, weight: float = 0.1) -> None:
         super().__init__(env, parser=parser, weight=weight)

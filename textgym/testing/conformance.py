@@ -26,11 +26,10 @@ import gymnasium as gym
 from gymnasium.vector import VectorEnv
 
 from textgym.errors import CheckFailed, ConfigError
-from textgym.testing.rules.catalogue import RULES
+from textgym.testing.rules.catalogue import RULES, VECTOR_RULES
 from textgym.testing.rules.deadline import Overdue, deadline
 from textgym.testing.rules.rule import Broken, Rule, Untested, Waived
 from textgym.testing.rules.subject import Subject, has
-from textgym.testing.rules.vector_envs import VECTOR_RULES
 from textgym.testing.rules.vector_subject import VectorSubject
 
 __all__ = ["CheckReport", "RuleResult", "RuleStatus", "check_text_env", "check_vector_env"]

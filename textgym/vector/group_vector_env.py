@@ -2,27 +2,37 @@
 
 Invariant: every member shows exactly what its environment shows alone, and one that has ended shows nothing
 more until it is reset. Members that wait (for a sandbox, a judge) wait at the same time. It asks no policy and
-keeps no record.
+keeps no record. Its parts: ``Schedule`` says who plays what, ``Members`` asks the environments, ``Comparison``
+brings the group rewards, ``collate`` puts infos side by side.
 """
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from operator import itemgetter
 from typing import Any, TypeAlias
 
 import gymnasium as gym
 import numpy as np
-from gymnasium.error import ResetNeeded
+from gymnasium.error import ClosedEnvironmentError, ResetNeeded
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space, concatenate, create_empty_array, iterate
 
-from textgym import hooks
 from textgym.errors import ConfigError
-from textgym.hooks import adrive, drive, settle
+from textgym.hooks import adrive, drive
 from textgym.rollouts.plan import EnvLike, EnvSource
-from textgym.rollouts.stepping import areset, astep, is_blocking, past_watchers
+from textgym.vector.arguments import (
+    check_distinct,
+    check_texts,
+    checked_indices,
+    checked_mode,
+    checked_sizes,
+    listed_actions,
+    members_of_mask,
+)
+from textgym.vector.comparison import Comparison
 from textgym.vector.infos import collate
+from textgym.vector.members import Members
 from textgym.vector.schedule import Schedule
 
 __all__ = ["GroupVectorEnv"]
@@ -41,16 +51,24 @@ class GroupVectorEnv(VectorEnv[Any, Any, Any]):
     Without autoreset, the default, a member reports its end once and then idles: observation ``""``, reward 0,
     both flags False, ``active[i]`` False, its action ignored. A loop runs ``while envs.active.any()``.
 
+    Where the rubric compares the members of a group, ``infos["group_rewards"]`` comes with the step that ends the
+    last of them; a group of which a member was reset before its end is not compared.
+
+    What a member raises is raised with a note that names the member. All members of that call then idle until
+    they are reset, for what they showed is lost; a reset that fails is not counted, so the next one gives the same
+    tasks.
+
     Args:
         env: An id, a spec, an environment to copy, or a function that makes one.
         num_envs: Members in all, a multiple of ``group_size``.
         group_size: Members of a group.
-        autoreset_mode: ``AutoresetMode`` or its value; as Gymnasium defines them.
+        autoreset_mode: ``AutoresetMode`` or its value (``"NextStep"``, ``"SameStep"``, ``"Disabled"``); as
+            Gymnasium defines them.
         **kwargs: Arguments of the environment.
 
     Raises:
-        ConfigError: A number does not fit, or the environment compares the members of a group and the group or the
-            mode does not allow it.
+        ConfigError: A number or the mode does not fit, a function makes one environment twice, or the environment
+            compares the members of a group and the group or the mode does not allow it.
     """
 
     def __init__(
@@ -63,34 +81,32 @@ class GroupVectorEnv(VectorEnv[Any, Any, Any]):
         **kwargs: Any,
     ) -> None:
         super().__init__()
-        _check_size(num_envs, group_size)
-        self.autoreset_mode = AutoresetMode(autoreset_mode)
+        self.num_envs, self.group_size = checked_sizes(num_envs, group_size)
+        self.num_groups = self.num_envs // self.group_size
+        self.autoreset_mode = checked_mode(autoreset_mode)
         source = EnvSource(env, kwargs)
-        self.envs = [source.take() for _ in range(num_envs)]
+        self.envs = [source.take(bare=True) for _ in range(self.num_envs)]
+        check_distinct(self.envs)
         first = self.envs[0]
-        self._members = [env if is_blocking(env) else past_watchers(env) for env in self.envs]
-        self.num_envs, self.group_size = num_envs, group_size
-        self.num_groups = num_envs // group_size
         self.metadata = {**first.metadata, "autoreset_mode": self.autoreset_mode}
         self.render_mode = first.render_mode
         self.single_observation_space, self.single_action_space = first.observation_space, first.action_space
-        self.observation_space = batch_space(first.observation_space, num_envs)
-        self.action_space = batch_space(first.action_space, num_envs)
-        self._compares = bool(getattr(first.unwrapped, "compares_members", False))
-        self._check_comparison()
+        self.observation_space = batch_space(first.observation_space, self.num_envs)
+        self.action_space = batch_space(first.action_space, self.num_envs)
         locate = getattr(first.unwrapped, "example_index", None)
-        self._schedule = Schedule(self.num_groups, group_size, locate)
+        self._schedule = Schedule(self.num_groups, self.group_size, locate)
+        self._members = Members(self.envs)
+        self._comparison = self._compare()
         self._blank = _blank(first.observation_space)
-        self._shown: list[Any] = [self._blank] * num_envs
-        self._returns = [0.0] * num_envs
-        self._playing = [False] * num_envs
-        self._over = [False] * num_envs
-        self._waits = False
-        self._ended: dict[tuple[int, int], dict[int, Mapping[str, Any]]] = {}
+        self._shown: list[Any] = [self._blank] * self.num_envs
+        self._playing = [False] * self.num_envs
+        self._over = [False] * self.num_envs
+        """Who has ended and begins again in the next step: of NEXT_STEP alone."""
+        self._begun = False
 
-    def _check_comparison(self) -> None:
-        if not self._compares:
-            return
+    def _compare(self) -> Comparison | None:
+        if not getattr(self.envs[0].unwrapped, "compares_members", False):
+            return None
         if self.group_size < 2 or self.autoreset_mode is not AutoresetMode.DISABLED:
             raise ConfigError(
                 f"the rubric of {self.envs[0].unwrapped!r:.60} compares the members of a group: give group_size=2 "
@@ -98,6 +114,7 @@ class GroupVectorEnv(VectorEnv[Any, Any, Any]):
             )
         for env in self.envs:
             env.unwrapped.in_group = True  # type: ignore[attr-defined]
+        return Comparison(self.envs, self.group_size)
 
     @property
     def group_ids(self) -> np.ndarray:
@@ -119,7 +136,7 @@ class GroupVectorEnv(VectorEnv[Any, Any, Any]):
         Args:
             seed: A run seed: group ``g`` gets the task of group ``g`` of a rollout with this seed. Or a list of
                 seeds, one a member or one a group, which the environments get as they are. None goes on: every
-                member begins its group's next task.
+                member begins its group's next task. It is for the members that are reset.
             options: Reset options of the environments; ``index`` and ``example`` may be lists with one entry a
                 group. ``reset_mask`` (bool array) names the members to reset; the dict is not changed.
 
@@ -127,7 +144,8 @@ class GroupVectorEnv(VectorEnv[Any, Any, Any]):
             Observations, where members that were not reset keep theirs, and infos.
 
         Raises:
-            ConfigError: A list has the wrong length, or the mask is none.
+            ConfigError: A list has the wrong length, the seed or the mask is none, or a member is still awaited.
+            ClosedEnvironmentError: ``close`` was called.
         """
         return drive(self._reset(seed, options))
 
@@ -147,8 +165,10 @@ class GroupVectorEnv(VectorEnv[Any, Any, Any]):
             ``(observations, rewards, terminations, truncations, infos)``.
 
         Raises:
-            ConfigError: There are more or fewer actions than members.
-            ResetNeeded: ``reset`` was never called.
+            ConfigError: There are more or fewer actions than members, or a member is still awaited.
+            ResetNeeded: No member ever began an episode.
+            TypeError: The action of an active member is no text; nobody was stepped.
+            ClosedEnvironmentError: ``close`` was called.
         """
         return drive(self._step(range(self.num_envs), actions))
 
@@ -168,17 +188,17 @@ class GroupVectorEnv(VectorEnv[Any, Any, Any]):
 
         Raises:
             ConfigError: An index is out of range or named twice, or the lengths differ.
-            ResetNeeded: ``reset`` was never called.
+            ResetNeeded, TypeError, ClosedEnvironmentError: As ``step``.
         """
-        return drive(self._step(self._checked(indices), actions))
+        return drive(self._step(checked_indices(indices, self.num_envs), actions))
 
     async def astep_some(self, indices: Sequence[int], actions: Sequence[Any]) -> VectorTransition:
         """``step_some`` for coroutines; several calls for different members may be under way at once."""
-        return await adrive(self._step(self._checked(indices), actions, wait=True))
+        return await adrive(self._step(checked_indices(indices, self.num_envs), actions, wait=True))
 
     def render(self) -> tuple[Any, ...] | None:
         """What every member renders."""
-        return tuple(env.render() for env in self._members)
+        return tuple(env.render() for env in self.envs)
 
     def call(self, name: str, *args: Any, **kwargs: Any) -> tuple[Any, ...]:
         """Call a method of every member, or read an attribute.
@@ -213,48 +233,47 @@ class GroupVectorEnv(VectorEnv[Any, Any, Any]):
             env.set_wrapper_attr(name, value)
 
     def close_extras(self, **kwargs: Any) -> None:
-        """Close every member."""
-        for env in getattr(self, "envs", ()):  # older Gymnasiums close what could not be made
-            env.close()
+        """Close every member, also where closing one fails; that one's error is raised then."""
+        members = getattr(self, "_members", None)  # older Gymnasiums close what could not be made
+        if members is not None:
+            members.close()
 
     # The flows.
 
     async def _reset(
         self, seed: Any, options: Mapping[str, Any] | None, wait: bool = False
     ) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        self._check_open()
         chosen = dict(options or {})
-        mask = _mask(chosen.pop("reset_mask", None), self.num_envs)
+        members = members_of_mask(chosen.pop("reset_mask", None), self.num_envs)
+        self._members.check_idle(members)
         if seed is not None:
-            self._schedule.seed(seed)
-        elif not self._schedule.is_seeded:
-            self._schedule.seed(int(self.np_random.integers(2**63)))
+            self._schedule.seed(seed, members)
+        elif unseeded := self._schedule.unseeded:
+            self._schedule.seed(int(self.np_random.integers(2**63)), unseeded)
         if isinstance(seed, int | np.integer):
             VectorEnv.reset(self, seed=int(seed))
-        infos = await self._begin(np.flatnonzero(mask).tolist(), chosen, wait)
+        infos = await self._begin(members, chosen, wait)
         return self._batched(self._shown), collate(self.num_envs, infos)
 
     async def _begin(
         self, members: Sequence[int], options: Mapping[str, Any], wait: bool
     ) -> list[tuple[int, dict[str, Any]]]:
         """Reset some members, and return their infos."""
-        begun: list[Any] = []
-        envs = self._members
-        plans = [self._schedule.begin(member, options) for member in members]
-        if not (wait or self._waits):
-            before = hooks.waits()
-            for member, (seed, own) in zip(members, plans, strict=True):
-                begun.append(envs[member].reset(seed=seed, options=own or None))
-                if hooks.waits() != before:
-                    self._waits = True
-                    break
-        if len(begun) < len(members):
-            rest = zip(members[len(begun) :], plans[len(begun) :], strict=True)
-            calls = [areset(envs[member], seed=seed, options=own or None) for member, (seed, own) in rest]
-            begun += await settle(_together(calls))
+        tasks = [self._schedule.task(member, options) for member in members]
+        self._idle(members)
+        begun = await self._members.reset(members, tasks, wait)
+        self._begun = True
         for member, (observation, _) in zip(members, begun, strict=True):
-            self._playing[member], self._over[member] = True, False
-            self._shown[member], self._returns[member] = observation, 0.0
+            self._playing[member], self._shown[member] = True, observation
+            episode = self._schedule.begun(member)
+            if self._comparison is not None:
+                self._comparison.begin(member, episode)
         return [(member, info) for member, (_, info) in zip(members, begun, strict=True)]
+
+    def _idle(self, members: Sequence[int]) -> None:
+        for member in members:
+            self._playing[member] = self._over[member] = False
 
     def _batched(self, observations: Sequence[Any]) -> Any:
         space = self.single_observation_space
@@ -264,52 +283,64 @@ class GroupVectorEnv(VectorEnv[Any, Any, Any]):
         return concatenate(space, observations, blank)
 
     async def _step(self, members: Sequence[int], actions: Any, wait: bool = False) -> VectorTransition:
-        actions = self._actions(members, actions)
-        again = [m for m in members if self._over[m]] if any(self._over) else []  # of NEXT_STEP alone
+        self._check_open()
+        if not self._begun:
+            raise ResetNeeded("no episode has begun: call reset() before step()")
+        actions = listed_actions(actions, len(members), self.action_space, self.single_action_space)
+        self._members.check_idle(members)
+        again = [m for m in members if self._over[m]] if any(self._over) else []
         playing = self._playing
         if not all(playing):
             actions = [a for m, a in zip(members, actions, strict=True) if playing[m]]
             members = [m for m in members if playing[m]]
-        transitions = await self._stepped(members, actions, wait)
-        columns = zip(*transitions, strict=True) if transitions else [()] * 5
-        seen, earned, terminated, truncated, infos = columns
-        observations = self._spread(members, seen, self._blank)
-        rewards = np.array(self._spread(members, earned, 0.0), dtype=np.float64)
-        flags = np.array([self._spread(members, flag, False) for flag in (terminated, truncated)], np.bool_)
-        for member, observation in zip(members, seen, strict=True):
-            self._shown[member] = observation
-        rows = [(member, info) for member, info in zip(members, infos, strict=True) if info]
-        if self._compares:
-            self._returns = [
-                before + new for before, new in zip(self._returns, rewards.tolist(), strict=True)
-            ]
+        if isinstance(self.single_action_space, gym.spaces.Text):
+            check_texts(members, actions)
+        try:
+            return await self._turn(members, actions, again, wait)
+        except BaseException:
+            self._idle([*members, *again])
+            raise
+
+    async def _turn(
+        self, members: Sequence[int], actions: Sequence[Any], again: list[int], wait: bool
+    ) -> VectorTransition:
+        """Step members that play, and begin again with others."""
+        transitions = await self._members.step(members, actions, wait)
+        if len(members) < self.num_envs or members != range(self.num_envs):
+            transitions = self._spread(members, transitions)
+        seen, earned, terminated, truncated, infos = zip(*transitions, strict=True)
+        observations, rewards = list(seen), np.array(earned, dtype=np.float64)
+        flags = np.array([terminated, truncated], dtype=np.bool_)
+        rows = [(member, info) for member, info in enumerate(infos) if info]
+        for member in members:
+            self._shown[member] = seen[member]
+            if self._comparison is not None:
+                self._comparison.earn(member, float(earned[member]))
         if any(terminated) or any(truncated):
-            ended = np.flatnonzero(flags.any(axis=0)).tolist()
-            again += self._end(ended, observations, rows)
-            if self._compares:
-                rows += await self._compared(ended)
+            again += await self._end(np.flatnonzero(flags.any(axis=0)).tolist(), observations, rows)
         if again:
             rows += await self._begin(again, {}, wait)
             for member in again:
                 observations[member] = self._shown[member]
+            rows.sort(key=itemgetter(0))  # the first member's value decides the type of a column
         return self._batched(observations), rewards, flags[0], flags[1], collate(self.num_envs, rows)
 
-    def _spread(self, members: Sequence[int], values: Sequence[Any], blank: Any) -> list[Any]:
-        """The values of some members at their places among all."""
-        if len(members) == self.num_envs and members == range(self.num_envs):
-            return list(values)
-        spread = [blank] * self.num_envs
-        for member, value in zip(members, values, strict=True):
-            spread[member] = value
+    def _spread(self, members: Sequence[int], transitions: Sequence[Any]) -> list[Any]:
+        """The transitions of some members at their places; the others idle."""
+        spread: list[Any] = [(self._blank, 0.0, False, False, {})] * self.num_envs
+        for member, transition in zip(members, transitions, strict=True):
+            spread[member] = transition
         return spread
 
-    def _end(
+    async def _end(
         self, ended: list[int], observations: Sequence[Any], rows: list[tuple[int, dict[str, Any]]]
     ) -> list[int]:
         """Close the episodes of some members, and name those whose next one begins at once."""
+        begins_later = self.autoreset_mode is AutoresetMode.NEXT_STEP
         for member in ended:
-            self._playing[member] = False
-            self._over[member] = self.autoreset_mode is AutoresetMode.NEXT_STEP
+            self._playing[member], self._over[member] = False, begins_later
+            if self._comparison is not None:
+                rows += await self._comparison.end(member)
         if self.autoreset_mode is not AutoresetMode.SAME_STEP:
             return []
         infos = dict(rows)
@@ -320,56 +351,9 @@ class GroupVectorEnv(VectorEnv[Any, Any, Any]):
         ]
         return ended
 
-    async def _stepped(self, members: Sequence[int], actions: Sequence[Any], wait: bool) -> list[Any]:
-        """Step members that play: plainly while none waits, else all at once."""
-        results: list[Any] = []
-        envs = self._members
-        if not (wait or self._waits):
-            before = hooks.waits()
-            for member, action in zip(members, actions, strict=True):
-                results.append(envs[member].step(action))
-                if hooks.waits() != before:
-                    self._waits = True
-                    break
-        if len(results) < len(members):
-            done = len(results)
-            rest = zip(members[done:], actions[done:], strict=True)
-            results += await settle(_together([astep(envs[member], action) for member, action in rest]))
-        return results
-
-    def _actions(self, members: Sequence[int], actions: Any) -> Sequence[Any]:
-        if not self._schedule.is_seeded:
-            raise ResetNeeded("no episode has begun: call reset() before step()")
-        if not isinstance(self.single_action_space, gym.spaces.Text):
-            actions = list(iterate(batch_space(self.single_action_space, len(members)), actions))
-        if isinstance(actions, str) or len(actions) != len(members):
-            raise ConfigError(
-                f"there are {len(actions)} actions: give one for each of the {len(members)} members"
-            )
-        return actions  # type: ignore[no-any-return]
-
-    async def _compared(self, ended: Sequence[int]) -> list[tuple[int, dict[str, Any]]]:
-        """The group rewards of the groups whose last member has just ended."""
-        rows: list[tuple[int, dict[str, Any]]] = []
-        for member in ended:
-            key = (member // self.group_size, self._schedule.episode(member))
-            env: Any = self.envs[member].unwrapped
-            group = self._ended.setdefault(key, {})
-            group[member] = {**env.group_member(), "reward": self._returns[member]}
-            if len(group) == self.group_size:
-                members = sorted(self._ended.pop(key))
-                scores = await settle(env.score_group([group[one] for one in members]))
-                rewards = [{"group_rewards": dict(score.rewards)} for score in scores]
-                rows += zip(members, rewards, strict=True)
-        return rows
-
-    def _checked(self, indices: Sequence[int]) -> list[int]:
-        members = [int(index) for index in indices]
-        if len(set(members)) != len(members) or any(not 0 <= m < self.num_envs for m in members):
-            raise ConfigError(
-                f"indices are {members!r:.80}: each must be in 0..{self.num_envs - 1}, and named once"
-            )
-        return members
+    def _check_open(self) -> None:
+        if self.closed:
+            raise ClosedEnvironmentError("this vector environment was closed: make another one")
 
 
 def _blank(space: gym.Space[Any]) -> Any:
@@ -377,39 +361,3 @@ def _blank(space: gym.Space[Any]) -> Any:
     if isinstance(space, gym.spaces.Text):
         return ""
     return next(iter(iterate(batch_space(space, 1), create_empty_array(space, n=1))))
-
-
-async def _together(awaitables: Sequence[Awaitable[Any]]) -> list[Any]:
-    """All results; where one fails, all others are waited for before its error is raised."""
-    results = await asyncio.gather(*awaitables, return_exceptions=True)
-    for result in results:
-        if isinstance(result, BaseException):
-            raise result
-    return list(results)
-
-
-def _mask(mask: Any, num_envs: int) -> np.ndarray:
-    if mask is None:
-        return np.ones(num_envs, dtype=np.bool_)
-    if (
-        not isinstance(mask, np.ndarray)
-        or mask.dtype != np.bool_
-        or mask.shape != (num_envs,)
-        or not mask.any()
-    ):
-        raise ConfigError(
-            f"reset option reset_mask is {mask!r:.80}: it must be a bool array of shape ({num_envs},) with at "
-            "least one True"
-        )
-    return mask
-
-
-def _check_size(num_envs: int, group_size: int) -> None:
-    for name, value in (("num_envs", num_envs), ("group_size", group_size)):
-        if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
-            raise ConfigError(f"{name} is {value!r}: it must be a whole number of at least 1")
-    if num_envs % group_size:
-        raise ConfigError(
-            f"num_envs is {num_envs} and group_size {group_size}: num_envs counts members, so it must be a "
-            f"multiple of group_size, such as {num_envs // group_size * group_size or group_size}"
-        )

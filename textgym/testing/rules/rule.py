@@ -10,12 +10,24 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
-__all__ = ["REGISTRY", "VECTOR_REGISTRY", "Broken", "Check", "Rule", "Untested", "Waived", "rule", "short"]
+__all__ = [
+    "REGISTRY",
+    "VECTOR_REGISTRY",
+    "Broken",
+    "Check",
+    "Rule",
+    "Untested",
+    "Waived",
+    "rule",
+    "short",
+    "vector_rule",
+]
 
 Check: TypeAlias = "Callable[[Any], str | None]"
 """Looks at a ``Subject`` (or ``VectorSubject``); returns a remark on what was covered, or None."""
+F = TypeVar("F", bound=Callable[..., "str | None"])
 
 
 class Broken(Exception):
@@ -59,7 +71,7 @@ class Rule:
 REGISTRY: dict[str, Rule] = {}
 """Name -> rule. ``catalogue.py`` puts them in the order in which they run."""
 VECTOR_REGISTRY: dict[str, Rule] = {}
-"""The rules of vector environments, in the order in which they run."""
+"""The same for vector environments."""
 
 
 def rule(
@@ -102,6 +114,11 @@ def rule(
         return check
 
     return register
+
+
+def vector_rule(name: str, *needs: str) -> Callable[[F], F]:
+    """Put a function into the registry of vector environments; arguments as of ``rule``."""
+    return rule(name, "6", needs=needs, registry=VECTOR_REGISTRY)  # type: ignore[return-value]
 
 
 def short(value: Any, limit: int = 70) -> str:

@@ -12,12 +12,18 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 from gymnasium.vector import AutoresetMode, VectorEnv
+from gymnasium.vector.utils import batch_space, iterate
 
 from textgym.errors import ConfigError
 from textgym.testing.rules.play import PLAUSIBLE
 from textgym.testing.rules.rule import Untested
 
-__all__ = ["VectorSubject"]
+__all__ = ["TURNS", "VectorSubject"]
+
+TURNS = 16
+"""How long is played at least."""
+MOST_TURNS = 200
+"""How long is waited for an end."""
 
 
 class VectorSubject:
@@ -28,7 +34,7 @@ class VectorSubject:
         member: Makes what a member has to equal, or None.
 
     Raises:
-        ConfigError: ``make`` makes no vector environment, or one of a single member.
+        ConfigError: ``make`` is no function, or makes no vector environment, or one of a single member.
     """
 
     quick = False
@@ -36,6 +42,11 @@ class VectorSubject:
     env_kwargs: Mapping[str, Any] = {}
 
     def __init__(self, make: Callable[[], Any], member: Callable[[], Any] | None) -> None:
+        if not callable(make) or not (member is None or callable(member)):
+            raise ConfigError(
+                f"make is {make!r:.60} and member {member!r:.60}: both must be functions that make a new "
+                "environment at every call"
+            )
         self._maker, self._member = make, member
         self._made: list[Any] = []
         envs = self.make()
@@ -80,19 +91,34 @@ class VectorSubject:
         size = getattr(self.make().unwrapped, "group_size", 1)
         return [11 + member // size for member in range(self.count)]
 
-    def actions(self, envs: Any, turn: int) -> Any:
-        """What is played in a turn, in the form of the action space."""
-        if isinstance(envs.single_action_space, gym.spaces.Text):
-            return tuple(PLAUSIBLE[(turn + member) % len(PLAUSIBLE)] for member in range(self.count))
-        envs.action_space.seed(turn)
-        return envs.action_space.sample()
+    def actions(self, envs: Any, turn: int, count: int | None = None) -> Any:
+        """What is played in a turn, in the form of the action space; ``count`` actions, if given."""
+        single = envs.single_action_space
+        if isinstance(single, gym.spaces.Text):
+            return tuple(PLAUSIBLE[(turn + member) % len(PLAUSIBLE)] for member in range(count or self.count))
+        space = envs.action_space if count is None else batch_space(single, count)
+        space.seed(turn)
+        return space.sample()
 
-    def played(self, turns: int, *, seed: Any = None) -> list[tuple[Any, ...]]:
-        """Everything that a reset and some turns return; without autoreset the ended are reset in between."""
+    def listed(self, envs: Any, batch: Any, *, actions: bool = False) -> list[Any]:
+        """Observations (or actions) of all members, one by one."""
+        single = envs.single_action_space if actions else envs.single_observation_space
+        space = envs.action_space if actions else envs.observation_space
+        return list(batch) if isinstance(single, gym.spaces.Text) else list(iterate(space, batch))
+
+    def played(self, *, seed: Any = None) -> list[tuple[Any, ...]]:
+        """Everything that a reset and some turns return; without autoreset the ended are reset in between.
+
+        Play goes on for a while until somebody has come to an end and has begun again.
+        """
         envs = self.make()
         shown: list[tuple[Any, ...]] = [envs.reset(seed=list(self.seeds) if seed is None else seed)]
-        over = np.zeros(self.count, dtype=np.bool_)
-        for turn in range(turns):
+        over, last = np.zeros(self.count, dtype=np.bool_), MOST_TURNS
+        for turn in range(MOST_TURNS):
+            if turn >= last:
+                break
+            if over.any():
+                last = min(last, max(turn + 2, TURNS))
             if self.mode is AutoresetMode.DISABLED and over.any():
                 shown.append(envs.reset(options={"reset_mask": over.copy()}))
             transition = envs.step(self.actions(envs, turn))
