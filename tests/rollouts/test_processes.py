@@ -239,7 +239,8 @@ class Odd(gym.Env[str, str]):
         thing: Any = threading.Lock()
         if not self.readable:
             module: Any = sys.modules.setdefault("only_here", types.ModuleType("only_here"))
-            if not hasattr(module, "Thing"):  # one for all episodes, or those of others would no longer pickle
+            # One for all episodes, or those of others would no longer pickle.
+            if not hasattr(module, "Thing"):
                 module.Thing = type("Thing", (), {"__module__": "only_here"})
             thing = module.Thing()
         return "", 1.0, True, False, {"messages": [{"role": "user", "content": "on", "odd": thing}]}

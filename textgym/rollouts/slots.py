@@ -12,7 +12,7 @@ import asyncio
 import contextlib
 import logging
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from dataclasses import replace
 from typing import Any, Protocol
 
@@ -206,11 +206,15 @@ class Slots:
             raise
         return stepper
 
-    async def _episode(self, stepper: Stepper, task: EpisodeTask) -> Trajectory | None:
+    def _episode(self, stepper: Stepper, task: EpisodeTask) -> Awaitable[Trajectory | None]:
         plan = self._plan
         episode = run_episode(stepper, self._policy, task, plan.sampling, plan.limits, plan.template)
-        if not self._stops_early:
-            return await episode
+        return self._cancellable(episode, task) if self._stops_early else episode
+
+    async def _cancellable(
+        self, episode: Coroutine[Any, Any, Trajectory], task: EpisodeTask
+    ) -> Trajectory | None:
+        """The episode's record; None if it was cancelled because its group has enough."""
         running = self._running.setdefault(task.group_id, set())
         own = asyncio.ensure_future(episode)
         running.add(own)
