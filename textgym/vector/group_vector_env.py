@@ -234,7 +234,8 @@ class GroupVectorEnv(VectorEnv[Any, Any, Any]):
 
     def close_extras(self, **kwargs: Any) -> None:
         """Close every member, also where closing one fails; that one's error is raised then."""
-        members = getattr(self, "_members", None)  # older Gymnasiums close what could not be made
+        self.closed = True  # or older Gymnasiums try again while collecting garbage
+        members = getattr(self, "_members", None)  # and close what could not be made
         if members is not None:
             members.close()
 
