@@ -18,7 +18,7 @@ import pytest
 import textgym
 from textgym import Completion, CompletionRequest, Run
 from textgym.errors import RunError, RunLocked, RunMismatch
-from textgym.rollouts.store import RunDirectory, episode_key, load, work_digest
+from textgym.rollouts.store import RunDirectory, episode_key, work_digest
 
 MATH: dict[str, Any] = {"env": "textgym/Math-v0", "num_examples": 6, "group_size": 2, "seed": 3}
 
@@ -53,7 +53,7 @@ def test_token_arrays_and_any_text_are_kept_exactly(tmp_path: Path) -> None:
         return Completion(text=text, prompt_token_ids=[1, 2], token_ids=ids, logprobs=logprobs)
 
     run = play(tmp_path / "run", textgym.ScriptedPolicy(policy))
-    loaded = load(tmp_path / "run")
+    loaded = Run.load(tmp_path / "run")
     assert loaded[0].steps[0].action == text
     assert list(loaded) == list(run)
     assert loaded[0].tokens is not None
@@ -85,7 +85,7 @@ def test_resume_plays_only_what_is_owed(tmp_path: Path) -> None:
     resumed = play(tmp_path / "a", Counting(), resume=True)
     assert len(asked) == 12 - 4
     assert [t.messages for t in resumed] == [t.messages for t in whole]
-    assert [t.messages for t in load(tmp_path / "a")] == [t.messages for t in whole]
+    assert [t.messages for t in Run.load(tmp_path / "a")] == [t.messages for t in whole]
     assert b"Moth" in (tmp_path / "a" / "episodes.jsonl").read_bytes()  # nothing is deleted silently
     asked.clear()
     assert len(play(tmp_path / "a", Counting(), resume=True)) == 12
@@ -106,7 +106,7 @@ def test_failed_episodes_are_owed_again(tmp_path: Path) -> None:
     policy.broken = False
     resumed = play(tmp_path / "a", policy, resume=True)
     assert (len(resumed), len(resumed.errors)) == (12, 0)
-    assert len(load(tmp_path / "a").errors) == 0
+    assert len(Run.load(tmp_path / "a").errors) == 0
 
 
 def test_another_configuration_is_refused_with_the_difference(tmp_path: Path) -> None:
@@ -115,7 +115,7 @@ def test_another_configuration_is_refused_with_the_difference(tmp_path: Path) ->
         play(tmp_path / "a", resume=True, seed=4)
     with pytest.raises(RunError, match="resume"):
         play(tmp_path / "a")
-    assert len(load(tmp_path / "a")) == 12
+    assert len(Run.load(tmp_path / "a")) == 12
 
 
 def test_resuming_nothing_begins(tmp_path: Path) -> None:
@@ -137,13 +137,13 @@ def test_an_unwritable_directory_is_found_before_the_first_completion(tmp_path: 
 
 def test_what_is_no_run_is_said_clearly(tmp_path: Path) -> None:
     with pytest.raises(RunError, match=r"no run\.json"):
-        load(tmp_path)
+        Run.load(tmp_path)
     (tmp_path / "run.json").write_text("{broken")
     with pytest.raises(RunError, match="cannot read"):
-        load(tmp_path)
+        Run.load(tmp_path)
     (tmp_path / "run.json").write_text("[]")
     with pytest.raises(RunError, match="no object"):
-        load(tmp_path)
+        Run.load(tmp_path)
 
 
 def test_records_of_another_schema_are_refused(tmp_path: Path) -> None:
@@ -167,12 +167,12 @@ except textgym.errors.RunError as error:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert "writing" in done.stdout
     assert "resume" in done.stdout
-    kept = len(load(tmp_path / "a"))
+    kept = len(Run.load(tmp_path / "a"))
     assert 0 < kept < 500
     run = textgym.rollout(
         "textgym/Math-v0", textgym.OraclePolicy(), num_examples=500, out=tmp_path / "a", resume=True
     )
-    assert len(run) == len(load(tmp_path / "a")) == 500
+    assert len(run) == len(Run.load(tmp_path / "a")) == 500
 
 
 def test_keys_depend_on_the_work_alone() -> None:
@@ -211,8 +211,8 @@ def test_killed_at_random_times_nothing_is_lost_or_doubled(tmp_path: Path, attem
             child.wait()
             kills += 1
             if (out / "run.json").exists():
-                before = {(t.group_id, t.sample) for t in load(out)}
-                assert len(before) == len(load(out))
+                before = {(t.group_id, t.sample) for t in Run.load(out)}
+                assert len(before) == len(Run.load(out))
             continue
         finally:
             assert child.stderr is not None
@@ -220,7 +220,7 @@ def test_killed_at_random_times_nothing_is_lost_or_doubled(tmp_path: Path, attem
             child.stderr.close()
         assert child.returncode == 0, message
         break
-    run = load(out)
+    run = Run.load(out)
     assert [(t.group_id, t.sample) for t in run] == [(g, s) for g in range(150) for s in range(2)]
     finished = [json.loads(line)["key"] for line in lines(out)]
     assert len(finished) == len(set(finished))  # what was on disk was not played again

@@ -16,7 +16,7 @@ from typing import Any
 from textgym.distributed.cluster_rollout import ClusterRollout
 from textgym.policies.policy import PolicyLike
 from textgym.rollouts import Group, Run
-from textgym.rollouts.plan import EnvLike
+from textgym.rollouts.env_source import EnvLike
 
 __all__ = ["arollout", "rollout"]
 

@@ -17,8 +17,8 @@ from textgym.distributed.resources import check_resources, crew_size
 from textgym.errors import ConfigError
 from textgym.policies.policy import PolicyLike
 from textgym.rollouts.engine import Rollout
+from textgym.rollouts.env_source import EnvLike
 from textgym.rollouts.ledger import Ledger
-from textgym.rollouts.plan import EnvLike
 from textgym.rollouts.shares import Deliver, Player, Share
 
 __all__ = ["ClusterRollout"]

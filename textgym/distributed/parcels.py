@@ -17,8 +17,9 @@ import gymnasium as gym
 
 import textgym
 from textgym.errors import ConfigError, MissingExtra, RunAborted, TextgymError
+from textgym.rollouts.env_source import EnvLike, EnvSource
 from textgym.rollouts.packing import PackedReport
-from textgym.rollouts.plan import EnvLike, EnvSource, Plan
+from textgym.rollouts.plan import Plan
 from textgym.rollouts.shares import Share
 
 __all__ = [

@@ -17,9 +17,10 @@ from typing import Any
 from textgym.errors import AuthenticationFailed, ConfigError, RunAborted
 from textgym.hooks import drive, settle
 from textgym.policies.policy import PolicyLike, as_policy
+from textgym.rollouts.env_source import EnvLike
 from textgym.rollouts.limits import Limits
 from textgym.rollouts.loops import Interrupt, run_on_own_loop
-from textgym.rollouts.plan import EnvLike, Plan
+from textgym.rollouts.plan import Plan
 from textgym.rollouts.run import Group, Run
 from textgym.rollouts.scheduling import Scheduling
 from textgym.rollouts.shares import Player, Report

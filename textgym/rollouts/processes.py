@@ -25,9 +25,10 @@ import gymnasium as gym
 
 from textgym.errors import ConfigError, RunAborted
 from textgym.policies.policy import FunctionPolicy, Policy
+from textgym.rollouts.env_source import EnvLike
 from textgym.rollouts.ledger import Ledger, OpenGroup
 from textgym.rollouts.packing import PackedReport, lost_episode
-from textgym.rollouts.plan import EnvLike, Plan
+from textgym.rollouts.plan import Plan
 from textgym.rollouts.shares import ANY_GROUP, Deliver, Report, Share
 from textgym.rollouts.worker_process import READY, STOP, Order, serve
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, overload
 
 from textgym.rollouts.statistics import PassAtK, clustered_mean, pass_at_k
+from textgym.rollouts.store import RunDirectory, read
 from textgym.rollouts.trajectory import Trajectory
 from textgym.tokens import TokenStream
 from textgym.types import Usage
@@ -246,8 +247,6 @@ class Run(Sequence[Trajectory]):
         Raises:
             RunError: It holds a run already, or cannot be written.
         """
-        from textgym.rollouts.store import RunDirectory
-
         with RunDirectory.create(path, self.config) as directory:
             for trajectory in self.trajectories:
                 directory.append(trajectory)
@@ -261,9 +260,7 @@ class Run(Sequence[Trajectory]):
         Raises:
             RunError: There is no run, or it cannot be read.
         """
-        from textgym.rollouts.store import load
-
-        return load(path)
+        return cls(*read(path))
 
     @overload
     def __getitem__(self, index: int) -> Trajectory: ...

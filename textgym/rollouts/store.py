@@ -18,21 +18,20 @@ import json
 import logging
 import os
 import platform
-import queue
-import threading
 from collections.abc import Iterator, Mapping
 from hashlib import sha256
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, NamedTuple
 from zlib import crc32
 
 from textgym import jsontext
-from textgym.errors import RunError, RunLocked, RunMismatch
-from textgym.rollouts.run import Run
+from textgym.errors import RunError, RunMismatch
+from textgym.rollouts.directory_lock import DirectoryLock
+from textgym.rollouts.line_writer import LineWriter
 from textgym.rollouts.trajectory import SCHEMA, Trajectory
 
-__all__ = ["SIZE", "RunDirectory", "episode_key", "load", "work_digest"]
+__all__ = ["SIZE", "RunDirectory", "Stored", "episode_key", "read", "work_digest"]
 
 log = logging.getLogger(__name__)
 
@@ -85,8 +84,8 @@ class RunDirectory:
         self.done: dict[str, Trajectory] = {}
         self.seconds = 0.0
         self.left_out: dict[str, int] = {}
-        self._lock = _Lock(path / "lock")
-        self._writer: _Writer | None = None
+        self._lock = DirectoryLock(path / "lock")
+        self._writer: LineWriter | None = None
 
     @classmethod
     def create(cls, path: str | Path, config: Mapping[str, Any]) -> RunDirectory:
@@ -169,7 +168,7 @@ class RunDirectory:
     def _start(self) -> None:
         try:
             self._write_head(self.seconds or None)
-            self._writer = _Writer(self.path / "episodes.jsonl")
+            self._writer = LineWriter(self.path / "episodes.jsonl")
         except OSError as error:
             self.close()
             raise RunError(
@@ -274,111 +273,27 @@ class RunDirectory:
         self.close()
 
 
-class _Writer:
-    """A thread that appends lines and fsyncs once for all that have come meanwhile."""
+class Stored(NamedTuple):
+    """What a run directory holds."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
-        self._lines: queue.SimpleQueue[bytes | threading.Event | None] = queue.SimpleQueue()
-        self._error: OSError | None = None
-        self._thread = threading.Thread(target=self._work, name="textgym-store", daemon=True)
-        self._thread.start()
-
-    def put(self, line: bytes) -> None:
-        self._check()
-        self._lines.put(line)
-
-    def flush(self) -> None:
-        written = threading.Event()
-        self._lines.put(written)
-        written.wait()
-        self._check()
-
-    def close(self) -> None:
-        self._lines.put(None)
-        self._thread.join()
-        os.close(self._fd)
-        self._check()
-
-    def _check(self) -> None:
-        if self._error is not None:
-            raise RunError(
-                f"writing {self._path} failed: {self._error.strerror or self._error}. Every line before "
-                "is whole; make room and resume"
-            ) from self._error
-
-    def _work(self) -> None:
-        while True:
-            batch = [self._lines.get()]
-            while not self._lines.empty():
-                batch.append(self._lines.get())
-            lines = b"".join(line for line in batch if isinstance(line, bytes))
-            if lines and self._error is None:
-                try:
-                    _write_all(self._fd, lines)
-                    os.fsync(self._fd)
-                except OSError as error:
-                    self._error = error
-            for item in batch:
-                if isinstance(item, threading.Event):
-                    item.set()
-            if None in batch:
-                return
+    trajectories: list[Trajectory]
+    """The last valid record of each episode."""
+    config: dict[str, Any]
+    """What decided them."""
+    seconds: float | None
+    """Wall time of the run, or None if it was not finished."""
+    left_out: dict[str, int]
+    """What was begun and left no record: kind -> episodes."""
 
 
-def _write_all(fd: int, data: bytes) -> None:
-    view = memoryview(data)
-    while view:
-        view = view[os.write(fd, view) :]
-
-
-class _Lock:
-    """The right to write a directory, held by one process and let go of when it dies."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._fd: int | None = None
-
-    def take(self) -> None:
-        fd = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o644)
-        if not _try_lock(fd):
-            holder = os.pread(fd, 64, 0).decode("ascii", "replace").strip() or "unknown"
-            os.close(fd)
-            raise RunLocked(
-                f"{self._path.parent} is being written by process {holder}: wait for it, or choose "
-                "another directory"
-            )
-        os.ftruncate(fd, 0)
-        os.pwrite(fd, str(os.getpid()).encode(), 0)
-        self._fd = fd
-
-    def release(self) -> None:
-        if self._fd is not None:
-            os.close(self._fd)
-            self._fd = None
-
-
-def _try_lock(fd: int) -> bool:
-    try:
-        import fcntl
-    except ImportError:  # no advisory locks on this platform: two writers are not detected
-        return True
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
-
-
-def load(path: str | Path) -> Run:
+def read(path: str | Path) -> Stored:
     """Read a run directory.
 
     Args:
         path: The directory.
 
     Returns:
-        The run; the last valid record of each episode.
+        What it holds.
 
     Raises:
         RunError: There is no run, or it cannot be read.
@@ -387,7 +302,7 @@ def load(path: str | Path) -> Run:
     head = _head(path)
     config = head.get("config") or {}
     trajectories = dict(_episodes(path, config))
-    return Run(list(trajectories.values()), config, head.get("seconds"), dict(head.get("left_out") or {}))
+    return Stored(list(trajectories.values()), config, head.get("seconds"), dict(head.get("left_out") or {}))
 
 
 def _head(path: Path) -> dict[str, Any]:

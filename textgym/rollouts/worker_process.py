@@ -24,10 +24,11 @@ from typing import Any
 
 from textgym.errors import ConfigError, RunAborted, TextgymError
 from textgym.policies.policy import Policy
+from textgym.rollouts.env_source import EnvSource
 from textgym.rollouts.episode import EpisodeTask
 from textgym.rollouts.loops import Interrupt, run_on_own_loop
 from textgym.rollouts.packing import PackedReport
-from textgym.rollouts.plan import EnvSource, Plan, plain
+from textgym.rollouts.plan import Plan, plain
 from textgym.rollouts.shares import ANY_GROUP, Report, Share
 from textgym.rollouts.slots import Slots
 from textgym.tokens import ChatTemplate

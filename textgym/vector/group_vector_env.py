@@ -20,7 +20,7 @@ from gymnasium.vector.utils import batch_space, concatenate, create_empty_array,
 
 from textgym.errors import ConfigError
 from textgym.hooks import adrive, drive
-from textgym.rollouts.plan import EnvLike, EnvSource
+from textgym.rollouts.env_source import EnvLike, EnvSource
 from textgym.vector.arguments import (
     check_distinct,
     check_texts,
