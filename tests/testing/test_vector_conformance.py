@@ -196,6 +196,7 @@ class PhantomEnds(Sound):
 class NeverClosed(Sound):
     def close(self, **kwargs: Any) -> None:
         self.close_extras()
+        self.closed = False
 
 
 class SwapsInfos(Sound):
@@ -339,10 +340,18 @@ def test_a_broken_rule_raises_with_its_name():
     assert caught.value.rule == "close"
 
 
-@pytest.mark.parametrize("make", [Sound(), None, GUESS])
-def test_what_is_no_function_is_refused(make):
-    with pytest.raises(ConfigError, match="functions that make a new environment"):
+@pytest.mark.parametrize("make", [Sound(), None])
+def test_what_is_neither_an_id_nor_a_function_is_refused(make):
+    with pytest.raises(ConfigError, match="make must be an id or a function"):
         check_vector_env(make)
+
+
+def test_an_id_stands_for_what_gymnasium_makes_of_it():
+    report = check_vector_env(GUESS)
+    assert report.ok
+    assert "members" not in {result.name for result in report.having(RuleStatus.UNTESTED)}
+    with pytest.raises(gym.error.NameNotFound):
+        check_vector_env("textgym/Gess-v0")
 
 
 def test_members_of_numbers_are_compared_by_value():

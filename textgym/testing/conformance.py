@@ -20,6 +20,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 from typing import Any
 
 import gymnasium as gym
@@ -163,7 +164,7 @@ def check_text_env(
 
 
 def check_vector_env(
-    make: Callable[[], VectorEnv[Any, Any, Any]],
+    make: str | Callable[[], VectorEnv[Any, Any, Any]],
     *,
     member: Callable[[], gym.Env[Any, Any]] | None = None,
     raise_on_failure: bool = True,
@@ -173,8 +174,10 @@ def check_vector_env(
 
     Args:
         make: Makes a new vector environment of two or more members at every call. Those of text are played with
-            plausible texts, others with samples of the action space.
-        member: Makes the environment that each member has to equal; without it those rules are untested.
+            plausible texts, others with samples of the action space. An id stands for what ``gym.make_vec`` makes
+            of it.
+        member: Makes the environment that each member has to equal: of an id, what ``gym.make`` makes of it;
+            else, without it, those rules are untested.
         raise_on_failure: Raise if a rule is broken; otherwise only report it.
         only: Names of the rules to check, with those that they need; None checks all.
 
@@ -186,11 +189,16 @@ def check_vector_env(
         ConfigError: An argument is unusable.
 
     Example:
+        >>> check_vector_env("textgym/Echo-v0").ok
+        True
         >>> make = lambda: gym.make_vec("textgym/Echo-v0", num_envs=4, group_size=2)
         >>> check_vector_env(make, member=lambda: gym.make("textgym/Echo-v0")).ok
         True
     """
     rules = _chosen(only, VECTOR_RULES)
+    if isinstance(make, str):
+        member = member or partial(gym.make, make)
+        make = partial(gym.make_vec, make, num_envs=4)
     with _quiet():
         return _report(rules, VectorSubject(make, member), raise_on_failure)
 

@@ -44,8 +44,8 @@ class VectorSubject:
     def __init__(self, make: Callable[[], Any], member: Callable[[], Any] | None) -> None:
         if not callable(make) or not (member is None or callable(member)):
             raise ConfigError(
-                f"make is {make!r:.60} and member {member!r:.60}: both must be functions that make a new "
-                "environment at every call"
+                f"make is {make!r:.60} and member {member!r:.60}: make must be an id or a function, and member a "
+                "function or None, that make a new environment at every call"
             )
         self._maker, self._member = make, member
         self._made: list[Any] = []
