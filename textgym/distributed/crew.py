@@ -18,7 +18,6 @@ from textgym.distributed.parcels import Answer, pack_shares
 from textgym.distributed.resources import fitting, told
 from textgym.errors import RunAborted
 from textgym.rollouts.ledger import MAX_LOSSES, Ledger
-from textgym.rollouts.packing import PackedReport, lost_episode
 from textgym.rollouts.shares import Deliver, Report
 
 __all__ = ["Crew"]
@@ -158,17 +157,9 @@ class Crew:
                 answer.raise_error()
                 quick = sum(len(packed.trajectories) for packed in answer.reports)
                 for packed in answer.reports:
-                    self._note(worker, packed)
+                    self._pass_on(ledger.receive(worker, packed))
             elif not await self._relieve_somebody():
                 await self._after(turn)
-
-    def _note(self, worker: str, packed: PackedReport) -> None:
-        """Note what a worker reports, and pass it on."""
-        tasks = self._ledger.tasks(worker, packed.group_id)
-        report = packed.unpacked(tasks)
-        if tasks is not None:
-            self._ledger.note(worker, report)
-        self._pass_on(report)
 
     def _pass_on(self, report: Report) -> None:
         if not self._deliver(report):
@@ -203,15 +194,12 @@ class Crew:
         self._up.discard(worker)
         self._actors.kill(worker)
         before = self._ledger.repeated
-        given_up = self._ledger.lose(worker)
+        lost = self._ledger.lose(worker)
         again = self._ledger.repeated - before
         log.warning("worker %s is lost, %d episodes are played again: %s", worker, again, trouble)
         self._change()
-        if given_up is not None:
-            message = f"the worker that played it died, {MAX_LOSSES} times: {trouble}"
-            tasks = list(given_up.owed.values())[: given_up.missing]
-            lost = tuple(lost_episode(task, "WorkerDied", message) for task in tasks)
-            self._pass_on(Report(given_up.id, lost, closed=True))
+        if lost is not None:
+            self._pass_on(lost.given_up(f"the worker that played it died, {MAX_LOSSES} times: {trouble}"))
 
 
 class _Enough(Exception):

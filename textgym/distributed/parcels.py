@@ -7,7 +7,6 @@ the processes of one machine. This module sends nothing.
 
 from __future__ import annotations
 
-import contextlib
 import pickle
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -18,7 +17,7 @@ import gymnasium as gym
 import textgym
 from textgym.errors import ConfigError, MissingExtra, RunAborted, TextgymError
 from textgym.rollouts.env_source import EnvLike, EnvSource
-from textgym.rollouts.packing import PackedReport
+from textgym.rollouts.packing import PackedReport, packed_error
 from textgym.rollouts.plan import Plan
 from textgym.rollouts.shares import Share
 
@@ -131,9 +130,6 @@ class Answer:
     @classmethod
     def of(cls, error: BaseException) -> Answer:
         """The answer after a failure. Errors of other packages arrive as ``RunAborted``: they may not pickle."""
-        if isinstance(error, TextgymError | gym.error.Error):
-            with contextlib.suppress(Exception):
-                packed = pickle.dumps(error)
-                pickle.loads(packed)  # some can be written and not read
-                return cls(error=packed)
+        if isinstance(error, TextgymError | gym.error.Error) and (packed := packed_error(error)) is not None:
+            return cls(error=packed)
         return cls(error=pickle.dumps(RunAborted(f"{type(error).__name__}: {error}")))

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from textgym.rollouts.episode import EpisodeTask
+from textgym.rollouts.packing import PackedReport, lost_episode
 from textgym.rollouts.shares import Report, Share
 
 __all__ = ["MAX_LOSSES", "Ledger", "OpenGroup"]
@@ -42,6 +43,13 @@ class OpenGroup:
     def share(self) -> Share:
         """What is left to be played."""
         return Share(self.id, tuple(self.owed.values()), self.missing)
+
+    def given_up(self, message: str) -> Report:
+        """What is recorded of a group that nobody can play: as many failed members as it is missing."""
+        tasks = list(self.owed.values())[: self.missing]
+        return Report(
+            self.id, tuple(lost_episode(task, "WorkerDied", message) for task in tasks), closed=True
+        )
 
 
 class Ledger:
@@ -108,6 +116,14 @@ class Ledger:
         found = self._held.get(worker, {}).get(group)
         return None if found is None else found.owed
 
+    def receive(self, worker: str, packed: PackedReport) -> Report:
+        """Unpack what a worker reports, and note it if the worker holds the group."""
+        tasks = self.tasks(worker, packed.group_id)
+        report = packed.unpacked(tasks)
+        if tasks is not None:
+            self.note(worker, report)
+        return report
+
     def note(self, worker: str, report: Report) -> None:
         """Note what has become of a group that the worker holds."""
         mine = self._held[worker]
@@ -135,7 +151,7 @@ class Ledger:
 
         Returns:
             A group that is given up, as it has killed ``MAX_LOSSES`` workers. It is closed, and it is for the
-            caller to record its missing members as failed.
+            caller to record what it is ``given_up`` as.
         """
         lost = self._held.pop(worker, {})
         for group in lost.values():

@@ -17,7 +17,7 @@ from textgym.rollouts.shares import Report
 from textgym.rollouts.trajectory import Boundary, Failure, Trajectory
 from textgym.types import StopReason
 
-__all__ = ["PackedReport", "lost_episode"]
+__all__ = ["PackedReport", "lost_episode", "packed_error"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +78,16 @@ def lost_episode(task: EpisodeTask, kind: str, message: str) -> Trajectory:
         error=Failure(boundary=Boundary.ENV, type=kind, message=message, turn=0),
         policy=task.policy,
     )
+
+
+def packed_error(error: BaseException) -> bytes | None:
+    """An error for another process; None where it cannot be written, or not be read there."""
+    try:
+        packed = pickle.dumps(error)
+        pickle.loads(packed)  # some can be written and not read
+    except Exception:
+        return None
+    return packed
 
 
 def _packed(trajectory: Trajectory) -> bytes:

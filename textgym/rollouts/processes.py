@@ -26,8 +26,8 @@ import gymnasium as gym
 from textgym.errors import ConfigError, RunAborted
 from textgym.policies.policy import FunctionPolicy, Policy
 from textgym.rollouts.env_source import EnvLike
-from textgym.rollouts.ledger import Ledger, OpenGroup
-from textgym.rollouts.packing import PackedReport, lost_episode
+from textgym.rollouts.ledger import Ledger
+from textgym.rollouts.packing import PackedReport
 from textgym.rollouts.plan import Plan
 from textgym.rollouts.shares import ANY_GROUP, Deliver, Report, Share
 from textgym.rollouts.worker_process import READY, STOP, Order, serve
@@ -77,7 +77,7 @@ class Processes:
             while ledger.known and not enough:
                 worker, message = await inbox.get()
                 if isinstance(message, PackedReport):
-                    enough = not deliver(_noted(ledger, worker, message))
+                    enough = not deliver(ledger.receive(worker.name, message))
                 elif isinstance(message, Exception):
                     raise message
                 elif message == READY:
@@ -85,7 +85,9 @@ class Processes:
                 else:
                     workers[workers.index(worker)] = self._replaced(worker, ledger, inbox)
                     lost = ledger.lose(worker.name)
-                    enough = lost is not None and not deliver(_given_up(lost, worker))
+                    if lost is not None:
+                        text = f"{lost.losses} worker processes died while its group was played"
+                        enough = not deliver(lost.given_up(f"{text} (exit code {worker.exit_code})"))
                 self._hand_out(workers, ledger)
         finally:
             await _end_all(workers)
@@ -123,21 +125,6 @@ class Processes:
             'script that plays with workers needs `if __name__ == "__main__":` around its call, because '
             "every process imports the script"
         )
-
-
-def _noted(ledger: Ledger, worker: _Worker, packed: PackedReport) -> Report:
-    tasks = ledger.tasks(worker.name, packed.group_id)
-    report = packed.unpacked(tasks)
-    if tasks is not None:
-        ledger.note(worker.name, report)
-    return report
-
-
-def _given_up(lost: OpenGroup, worker: _Worker) -> Report:
-    """What is recorded of a group that keeps killing processes."""
-    text = f"{lost.losses} worker processes died while its group was played (exit code {worker.exit_code})"
-    tasks = list(lost.owed.values())[: lost.missing]
-    return Report(lost.id, tuple(lost_episode(task, "WorkerDied", text) for task in tasks), closed=True)
 
 
 class _Worker:

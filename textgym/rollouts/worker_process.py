@@ -27,7 +27,7 @@ from textgym.policies.policy import Policy
 from textgym.rollouts.env_source import EnvSource
 from textgym.rollouts.episode import EpisodeTask
 from textgym.rollouts.loops import Interrupt, run_on_own_loop
-from textgym.rollouts.packing import PackedReport
+from textgym.rollouts.packing import PackedReport, packed_error
 from textgym.rollouts.plan import Plan, plain
 from textgym.rollouts.shares import ANY_GROUP, Report, Share
 from textgym.rollouts.slots import Slots
@@ -196,9 +196,5 @@ def _send(connection: Connection, outbox: queue.SimpleQueue[Any]) -> None:
 
 
 def _packed(error: Exception) -> bytes:
-    if isinstance(error, TextgymError):
-        with contextlib.suppress(Exception):
-            data = pickle.dumps(error)
-            pickle.loads(data)
-            return data
-    return pickle.dumps(RunAborted(f"a worker process failed: {type(error).__name__}: {error}"))
+    packed = packed_error(error) if isinstance(error, TextgymError) else None
+    return packed or pickle.dumps(RunAborted(f"a worker process failed: {type(error).__name__}: {error}"))

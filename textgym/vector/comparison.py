@@ -36,10 +36,8 @@ class Comparison:
     def begin(self, member: int, episode: EpisodeKey) -> None:
         """A member begins an episode; if it has not ended the one before, its group misses it there."""
         self._leave(member, None)
-        if self._courses[member] not in (
-            None,
-            episode[:2],
-        ):  # who is seeded anew never comes where others wait
+        # Who is seeded anew never comes where others wait.
+        if self._courses[member] not in (None, episode[:2]):
             waiting = self._left[episode[0]]
             for key in [key for key in waiting if key[:2] == self._courses[member]]:
                 del waiting[key]
